@@ -1,0 +1,28 @@
+"""What a stage says of each ticket it was given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Worked off, or nothing to do any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """Not yet; look again after ``seconds``. This is no failure and costs no attempt."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """It did not work; the policy of the worker decides what follows."""
+
+    error: Exception
+
+
+Result = Done | Again | Failed
+DONE = Done()

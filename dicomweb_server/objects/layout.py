@@ -1,0 +1,50 @@
+"""Where everything lies: every object key is made here and nowhere else, so that the data outlives the program.
+
+    instances/{study}/{series}/{instance}-{version}.dcm    one Part 10 file, written once, never changed
+    series/{study}/{series}/{etag}.json[.gz]               the metadata of a whole series at rest
+    thumbnails/{study}/{series}/{instance}-{version}.jpg   the picture of one instance
+
+``version`` is random, so no two contents ever share a key; the digest of the content stands in the catalog. A tenant
+other than the default one puts ``tenants/{tenant}/`` in front. UIDs are checked before they get here.
+"""
+
+from __future__ import annotations
+
+from dicomweb_server.model.ids import DEFAULT_TENANT, InstanceKey, Scope, SeriesKey, StudyKey, is_uid
+
+
+def instance(key: InstanceKey, version: str) -> str:
+    return f"{_root(key)}instances/{_path(key)}-{version}.dcm"
+
+
+def thumbnail(key: InstanceKey, version: str) -> str:
+    return f"{_root(key)}thumbnails/{_path(key)}-{version}.jpg"
+
+
+def series_metadata(key: SeriesKey, etag: str) -> str:
+    """The identity form; the gzip form has ``.gz`` after it."""
+    return f"{series_documents(key)}{etag}.json"
+
+
+def series_documents(key: SeriesKey) -> str:
+    """The prefix of all documents of a series."""
+    return f"{_root(key)}series/{_path(key)}/"
+
+
+def _root(key: Scope) -> str:
+    return "" if key.tenant == DEFAULT_TENANT else f"tenants/{key.tenant}/"
+
+
+def _path(key: Scope) -> str:
+    parts: tuple[str, ...]
+    match key:
+        case InstanceKey():
+            parts = (key.study, key.series, key.instance)
+        case SeriesKey():
+            parts = (key.study, key.series)
+        case StudyKey():
+            parts = (key.study,)
+    for part in parts:
+        if not is_uid(part):
+            raise ValueError(f"not a UID: {part[:80]!r}")
+    return "/".join(parts)

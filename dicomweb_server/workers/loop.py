@@ -1,0 +1,115 @@
+"""Takes tickets, hands them to their stage in batches, and settles them.
+
+A ticket is only a hint: the stage asks the catalog what is really to be done, so working one off twice, or after its
+lease was lost, ends the same.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+
+from dicomweb_server.model.messages import Kind, Lease, Ticket
+from dicomweb_server.model.results import Again, Failed, Result
+from dicomweb_server.queues.base import Queue
+from dicomweb_server.signals.base import TICKETS, Signals
+from dicomweb_server.workers.policy import Policy
+
+log = logging.getLogger(__name__)
+
+Stage = Callable[[Sequence[Ticket]], Sequence[Result]]
+"""Works off tickets of one kind; one result for each, in their order."""
+
+
+@dataclass(slots=True)
+class Worker:
+    """Runs in the thread that calls ``run``; several may share a queue, in one process or many."""
+
+    queue: Queue
+    signals: Signals
+    stages: Mapping[Kind, Stage]
+    name: str
+    policy: Policy = field(default_factory=Policy)
+    batch: int = 32
+    lease_seconds: float = 60.0
+    poll_seconds: float = 1.0
+    now: Callable[[], float] = time.time
+    chance: Callable[[], float] = random.random
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until ``stop`` is set; the batch at hand is finished first."""
+        beat = threading.Thread(target=self._heartbeat, args=(stop,), name=f"{self.name}-heartbeat", daemon=True)
+        beat.start()
+        while not stop.is_set():
+            if not self.work_once():
+                self.signals.wait([TICKETS], timeout_seconds=self.poll_seconds)
+        beat.join()
+
+    def work_once(self) -> int:
+        """Take one batch and settle it; how many tickets that were."""
+        leases = self.queue.take(
+            self.name, kinds=tuple(self.stages), limit=self.batch, lease_seconds=self.lease_seconds
+        )
+        for kind, some in groupby(sorted(leases, key=_kind), key=_kind):
+            self._settle(list(some), self.stages[kind])
+        return len(leases)
+
+    def _settle(self, leases: list[Lease], stage: Stage) -> None:
+        results = self._results(leases, stage)
+        again = [
+            replace(lease.ticket, not_before=self.now() + result.seconds)
+            for lease, result in zip(leases, results, strict=True)
+            if isinstance(result, Again)
+        ]
+        self.queue.put(again)
+        for lease, result in zip(leases, results, strict=True):
+            if isinstance(result, Failed):
+                self._failed(lease, result.error)
+        self.queue.done(
+            [lease for lease, result in zip(leases, results, strict=True) if not isinstance(result, Failed)]
+        )
+
+    def _results(self, leases: list[Lease], stage: Stage) -> Sequence[Result]:
+        tickets = [lease.ticket for lease in leases]
+        try:
+            return stage(tickets)
+        except Exception as error:
+            # The one broad catch: whatever a stage raises is the fate of its tickets, never of the worker.
+            log.exception("stage %s failed on %d tickets", tickets[0].kind, len(tickets))
+            if len(leases) == 1:
+                return [Failed(error)]
+        return [result for lease in leases for result in self._results([lease], stage)]
+
+    def _failed(self, lease: Lease, error: Exception) -> None:
+        reason = f"{type(error).__name__}: {error}"
+        delay = self.policy.delay_after(lease.attempt, error, jitter=self.chance())
+        if delay is None:
+            log.error(
+                "gave up %s of %s after %d attempts: %s", lease.ticket.kind, lease.ticket.key, lease.attempt, reason
+            )
+            self.queue.bury(lease, reason=reason)
+        else:
+            log.warning("%s of %s failed, again in %.0f s: %s", lease.ticket.kind, lease.ticket.key, delay, reason)
+            self.queue.retry(lease, delay_seconds=delay, reason=reason)
+
+    def _heartbeat(self, stop: threading.Event) -> None:
+        while not stop.wait(self.lease_seconds / 3):
+            self.queue.extend(self.name, lease_seconds=self.lease_seconds)
+
+
+def _kind(lease: Lease) -> Kind:
+    return lease.ticket.kind
+
+
+def run_all(workers: Iterable[Worker], stop: threading.Event) -> None:
+    """Run several workers side by side until ``stop``; returns when all have finished their batches."""
+    threads = [threading.Thread(target=worker.run, args=(stop,), name=worker.name) for worker in workers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
