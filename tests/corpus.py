@@ -1,4 +1,4 @@
-"""The DICOM files the tests read: the whole corpus where ``DICOM_TESTDATA`` names it, else the subset in the repository."""
+"""The DICOM files the tests read: the corpus that ``DICOM_TESTDATA`` names, else the subset in the repository."""
 
 from __future__ import annotations
 
