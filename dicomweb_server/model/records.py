@@ -67,6 +67,10 @@ class Origin:
     source: str | None = None
     """Name of the source it was fetched from; None when pushed."""
     calling_aet: str | None = None
+    move_originator_aet: str | None = None
+    """Who asked the C-MOVE this C-STORE belongs to, by the sender's word (0000,1030)."""
+    move_message_id: int | None = None
+    """Message id of that C-MOVE (0000,1031)."""
 
 
 @dataclass(frozen=True, slots=True)
