@@ -18,7 +18,7 @@ def printed() -> dict[State, set[State]]:
     return {State[left.upper()]: {State[name.strip().upper()] for name in right.split(",")} for left, right in rows}
 
 
-@pytest.mark.parametrize(("now", "then"), itertools.product(State, State))
+@pytest.mark.parametrize(("now", "then"), list(itertools.product(State, State)))
 def test_a_move_is_legal_exactly_when_the_page_says_so(now: State, then: State) -> None:
     assert may_move(now, then) is (then in printed()[now])
 
