@@ -1,0 +1,79 @@
+"""The address under which clients know this server: configured, else from the request (C-13)."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass, field
+
+from starlette.requests import Request
+
+from dicomweb_server.model.errors import BadRequest
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+_HOST = re.compile(r"([A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(:\d{1,5})?")
+_BARE_ADDRESS = re.compile(r"localhost|[0-9.]+|\[[0-9A-Fa-f:.]+\]")
+_PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddressRules:
+    root: str = "/dicomweb"
+    """Where the DICOMweb service lies on this server."""
+
+    public_base: str | None = None
+    """The whole public base URI of the service, when configured: nothing of the request is looked at then."""
+
+    trusted_proxies: tuple[Network, ...] = field(default=())
+    """Peers whose ``Forwarded`` and ``X-Forwarded-*`` are believed."""
+
+
+def public_base(request: Request) -> str:
+    """The base URI of the DICOMweb service as this client should see it, without a slash at the end.
+
+    Raises BadRequest when the Host header is no host name.
+    """
+    rules: AddressRules = request.app.state.address_rules
+    if rules.public_base is not None:
+        return rules.public_base
+    scheme, host, prefix = request.scope.get("scheme", "http"), _host_of(request), ""
+    if _is_trusted(request, rules):
+        scheme, host, prefix = _forwarded(request, scheme, host)
+    if not _HOST.fullmatch(host) or scheme not in ("http", "https") or not _PREFIX.fullmatch(prefix):
+        raise BadRequest("the Host header is no host name")
+    return f"{scheme}://{host}{prefix}{rules.root}"
+
+
+def _host_of(request: Request) -> str:
+    """The Host header. An address of this machine without a port gets ours: Python's dicomweb-client leaves it out."""
+    name, port = request.scope.get("server") or ("localhost", None)
+    host: str = request.headers.get("host", name or "localhost")
+    if port in (None, 80, 443) or not _BARE_ADDRESS.fullmatch(host):
+        return host
+    return f"{host}:{port}"
+
+
+def _is_trusted(request: Request, rules: AddressRules) -> bool:
+    client = request.scope.get("client")
+    if not rules.trusted_proxies or client is None:
+        return False
+    try:
+        peer = ipaddress.ip_address(client[0])
+    except ValueError:
+        return False
+    return any(peer in network for network in rules.trusted_proxies)
+
+
+def _forwarded(request: Request, scheme: str, host: str) -> tuple[str, str, str]:
+    """Scheme, host and path prefix as the nearest proxy reports them (RFC 7239, and the older headers)."""
+    nearest = request.headers.get("forwarded", "").split(",")[-1]
+    pairs = (pair.partition("=") for pair in nearest.split(";"))
+    named = {name.strip().lower(): value.strip().strip('"') for name, _, value in pairs}
+    scheme = named.get("proto") or _last(request, "x-forwarded-proto") or scheme
+    host = named.get("host") or _last(request, "x-forwarded-host") or host
+    return scheme.lower(), host, _last(request, "x-forwarded-prefix").rstrip("/")
+
+
+def _last(request: Request, name: str) -> str:
+    return request.headers.get(name, "").split(",")[-1].strip()

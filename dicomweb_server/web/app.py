@@ -1,0 +1,76 @@
+"""The HTTP door: one table of routes, and what stands around it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.routing import BaseRoute, Route
+
+from dicomweb_server.model.errors import DicomwebError
+from dicomweb_server.web import operations, problems, qido
+from dicomweb_server.web.address import AddressRules
+from dicomweb_server.web.cors import Cors, CorsRules
+from dicomweb_server.web.envelope import Envelope
+from dicomweb_server.web.paths import NoTrailingSlash
+from dicomweb_server.web.resource import Resource
+from dicomweb_server.web.search_request import SearchRules
+from dicomweb_server.web.services import Services
+
+STUDY = "/studies/{study}"
+SERIES = STUDY + "/series/{series}"
+INSTANCE = SERIES + "/instances/{instance}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebOptions:
+    """What an operator may set of the HTTP door."""
+
+    address: AddressRules = field(default_factory=AddressRules)
+    cors: CorsRules = field(default_factory=CorsRules)
+    search: SearchRules = field(default_factory=SearchRules)
+    viewer: Path | None = None
+    """Folder of an installed viewer (the ``dist`` of OHIF)."""
+
+
+def make_app(services: Services, *, options: WebOptions | None = None) -> Starlette:
+    options = options or WebOptions()
+    app = Starlette(
+        routes=[*dicomweb(options.address.root), *around(options)],
+        middleware=[
+            Middleware(Cors, rules=options.cors),
+            Middleware(Envelope),
+            Middleware(NoTrailingSlash, root=options.address.root),
+        ],
+        exception_handlers={DicomwebError: problems.of_error, HTTPException: problems.of_routing},
+    )
+    app.router.redirect_slashes = False
+    app.state.services = services
+    app.state.address_rules = options.address
+    app.state.search_rules = options.search
+    return app
+
+
+def dicomweb(root: str) -> list[BaseRoute]:
+    """The DICOMweb service. Frames and metadata stand first: every route passed over costs time (design 6.2)."""
+    table = {
+        "/studies": Resource(GET=qido.studies),
+        STUDY + "/series": Resource(GET=qido.series_of_study),
+        SERIES + "/instances": Resource(GET=qido.instances_of_series),
+        STUDY + "/instances": Resource(GET=qido.instances_of_study),
+        "/series": Resource(GET=qido.series),
+        "/instances": Resource(GET=qido.instances),
+    }
+    return [Route(root + path, resource) for path, resource in table.items()]
+
+
+def around(options: WebOptions) -> list[BaseRoute]:
+    """What is not DICOMweb."""
+    return [
+        Route("/healthz", Resource(GET=operations.alive)),
+        Route("/readyz", Resource(GET=operations.ready)),
+        Route("/api/v1/status", Resource(GET=operations.status)),
+    ]

@@ -1,0 +1,19 @@
+"""What the HTTP door needs from the rooms below; assembly fills it, handlers read it from the request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+from starlette.requests import Request
+
+from dicomweb_server.catalog.base import Catalog
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    catalog: Catalog
+
+
+def services_of(request: Request) -> Services:
+    return cast(Services, request.app.state.services)
