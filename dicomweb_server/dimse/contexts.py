@@ -1,0 +1,108 @@
+"""Which presentation contexts are accepted, and in which transfer syntax (D-02, D-04, D-10, D-11)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from pynetdicom.presentation import AllStoragePresentationContexts
+
+from dicomweb_server.dimse.proposal import ContextAnswer, Proposal, ProposedContext
+from dicomweb_server.model.ids import is_uid
+
+VERIFICATION = "1.2.840.10008.1.1"
+STORAGE_SERVICE_CLASS = "1.2.840.10008.4.2"
+STANDARD_ROOT = "1.2.840.10008."
+
+IMPLICIT = "1.2.840.10008.1.2"
+EXPLICIT = "1.2.840.10008.1.2.1"
+DEFLATED = "1.2.840.10008.1.2.1.99"
+BIG_ENDIAN = "1.2.840.10008.1.2.2"
+UNCOMPRESSED = (EXPLICIT, IMPLICIT, DEFLATED, BIG_ENDIAN)
+"""In order of preference: explicit VR loses nothing, and no sender need deflate or swap bytes for us."""
+
+_JPEG = "1.2.840.10008.1.2.4."
+LOSSLESS = frozenset(
+    {
+        "1.2.840.10008.1.2.1.98",  # encapsulated uncompressed
+        "1.2.840.10008.1.2.5",  # RLE
+        "1.2.840.10008.1.2.8.1",  # deflated image frame
+        *(_JPEG + last for last in ("57", "70", "80", "90", "92", "110", "201", "202")),
+    }
+)
+"""Encapsulated, and the pixels come back as they were."""
+LOSSY = frozenset(
+    _JPEG + last
+    for last in (
+        *("50", "51", "53", "55", "81", "91", "93", "111", "112", "203"),
+        *("100", "100.1", "101", "101.1", "102", "102.1", "103", "103.1"),
+        *("104", "104.1", "105", "105.1", "106", "106.1", "107", "108"),
+    )
+)
+"""Encapsulated, and pixels may have been given up for size. .53 and .55 are retired and still found in archives."""
+TRANSFER_SYNTAXES = frozenset(UNCOMPRESSED) | LOSSLESS | LOSSY
+
+STORAGE_CLASSES = frozenset(str(context.abstract_syntax) for context in AllStoragePresentationContexts)
+
+FULL_STORAGE = bytes((2, 0, 0, 0, 0, 0))
+"""Level 2 storage, no coercion (PS3.4 B.3.1, D-15)."""
+
+
+class Preference(StrEnum):
+    """Which of several transfer syntaxes in one context is taken."""
+
+    COMPRESSED = "compressed"
+    """The sender's first if that is compressed; else a lossless compressed one; else uncompressed.
+
+    A lossy syntax is taken only where the sender put it first or left no other: choosing it could make the sender throw
+    pixels away.
+    """
+    OFFERED = "offered"
+    """The first one that is supported, in the sender's order."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContextRules:
+    extra_classes: Collection[str] = ()
+    """SOP classes stored beside the standard ones."""
+    private_classes: bool = False
+    """Store any class outside the standard's root."""
+    transfer_syntaxes: Collection[str] = TRANSFER_SYNTAXES
+    preference: Preference = Preference.COMPRESSED
+    storage_classes: Collection[str] = field(default=STORAGE_CLASSES)
+
+    def answer(self, proposal: Proposal) -> list[ContextAnswer]:
+        """One answer for each proposed context, in their order."""
+        return [self._answer(context, proposal.service_classes) for context in proposal.contexts]
+
+    def _answer(self, context: ProposedContext, service_classes: dict[str, str]) -> ContextAnswer:
+        abstract = context.abstract_syntax
+        if abstract == VERIFICATION:
+            usable: Collection[str] = UNCOMPRESSED
+        elif is_uid(abstract) and self._is_storage(abstract, service_classes):
+            usable = self.transfer_syntaxes
+        else:
+            return ContextAnswer(context.id, 3, IMPLICIT)
+        chosen = choose([syntax for syntax in context.transfer_syntaxes if syntax in usable], self.preference)
+        return ContextAnswer(context.id, 4, IMPLICIT) if chosen is None else ContextAnswer(context.id, 0, chosen)
+
+    def _is_storage(self, abstract: str, service_classes: dict[str, str]) -> bool:
+        return (
+            abstract in self.storage_classes
+            or abstract in self.extra_classes
+            or service_classes.get(abstract) == STORAGE_SERVICE_CLASS
+            or (self.private_classes and not abstract.startswith(STANDARD_ROOT))
+        )
+
+
+def choose(offered: Sequence[str], preference: Preference) -> str | None:
+    """The transfer syntax to accept among those ``offered`` and supported; None when there is none."""
+    if not offered:
+        return None
+    first = offered[0]
+    if preference is Preference.OFFERED or first not in UNCOMPRESSED:
+        return first
+    lossless = (syntax for syntax in offered if syntax in LOSSLESS)
+    uncompressed = (syntax for syntax in UNCOMPRESSED if syntax in offered)
+    return next(lossless, None) or next(uncompressed, first)
