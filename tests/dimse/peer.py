@@ -196,7 +196,7 @@ def last_words(port: int, words: bytes) -> list[tuple[int, bytes]]:
             peer.sock.shutdown(socket.SHUT_WR)
         except OSError:
             pass
-        heard = []
+        heard: list[tuple[int, bytes]] = []
         while True:
             try:
                 kind, body = peer.hear()
