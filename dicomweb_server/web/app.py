@@ -11,7 +11,7 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Route
 
 from dicomweb_server.model.errors import DicomwebError
-from dicomweb_server.web import operations, problems, qido
+from dicomweb_server.web import operations, problems, qido, stow
 from dicomweb_server.web.address import AddressRules
 from dicomweb_server.web.cors import Cors, CorsRules
 from dicomweb_server.web.envelope import Envelope
@@ -19,6 +19,7 @@ from dicomweb_server.web.paths import NoTrailingSlash
 from dicomweb_server.web.resource import Resource
 from dicomweb_server.web.search_request import SearchRules
 from dicomweb_server.web.services import Services
+from dicomweb_server.web.upload import UploadLimits
 
 STUDY = "/studies/{study}"
 SERIES = STUDY + "/series/{series}"
@@ -32,6 +33,7 @@ class WebOptions:
     address: AddressRules = field(default_factory=AddressRules)
     cors: CorsRules = field(default_factory=CorsRules)
     search: SearchRules = field(default_factory=SearchRules)
+    uploads: UploadLimits = field(default_factory=UploadLimits)
     viewer: Path | None = None
     """Folder of an installed viewer (the ``dist`` of OHIF)."""
 
@@ -51,13 +53,15 @@ def make_app(services: Services, *, options: WebOptions | None = None) -> Starle
     app.state.services = services
     app.state.address_rules = options.address
     app.state.search_rules = options.search
+    app.state.upload_limits = options.uploads
     return app
 
 
 def dicomweb(root: str) -> list[BaseRoute]:
     """The DICOMweb service. Frames and metadata stand first: every route passed over costs time (design 6.2)."""
     table = {
-        "/studies": Resource(GET=qido.studies),
+        "/studies": Resource(GET=qido.studies, POST=stow.store),
+        STUDY: Resource(POST=stow.store),
         STUDY + "/series": Resource(GET=qido.series_of_study),
         SERIES + "/instances": Resource(GET=qido.instances_of_series),
         STUDY + "/instances": Resource(GET=qido.instances_of_study),

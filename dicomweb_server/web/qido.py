@@ -12,6 +12,7 @@ from dicomweb_server.model.errors import NotAcceptable
 from dicomweb_server.model.query import Level, Page
 from dicomweb_server.model.records import BASE
 from dicomweb_server.web import address, compression, params, search_request
+from dicomweb_server.web.headers import warning
 from dicomweb_server.web.search_request import Asked, SearchRules
 from dicomweb_server.web.services import services_of
 
@@ -60,7 +61,7 @@ async def _search(
     )
     page = await _found(request, asked)
     base = address.public_base(request)
-    warnings = [f"299 {base}: {text}" for text in _remarks(asked, page)]
+    warnings = [warning(base, text) for text in _remarks(asked, page)]
     if not page.matches:
         return _dressed(Response(status_code=204), warnings)
     body = b"[" + b",".join(page.matches).replace(BASE, base.encode()) + b"]"
@@ -77,7 +78,7 @@ def _remarks(asked: Asked, page: Page) -> list[str]:
     """What the client must know about the answer (Q-12, Q-17, Q-41)."""
     remarks = list(page.warnings)
     if asked.ignored:
-        names = ", ".join(search_request.printable(name) for name in asked.ignored[:10])
+        names = ", ".join(name[:64] for name in asked.ignored[:10])
         remarks.append(f"The following parameters were ignored: {names}")
     if page.remaining > 0:
         remarks.append(f"There are {page.remaining} additional results that can be requested")
@@ -111,6 +112,6 @@ def _answer(request: Request, body: bytes, media_type: str) -> Response:
 def _dressed(response: Response, warnings: list[str]) -> Response:
     response.headers["cache-control"] = "private, no-cache"
     response.headers["vary"] = "Accept, Accept-Encoding"
-    for warning in warnings:
-        response.headers.append("warning", warning)
+    for text in warnings:
+        response.headers.append("warning", text)
     return response

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
@@ -180,8 +179,3 @@ def _includes(given: Iterable[Parameter], keys: Sequence[Key]) -> tuple[set[Path
 
 def _spelled(path: Path) -> str:
     return ".".join(f"{tag:08X}" for tag in path)
-
-
-def printable(name: str) -> str:
-    """A client's own word as it may stand in a header: short, visible ASCII."""
-    return re.sub(r"[^A-Za-z0-9._-]", "?", name[:64])

@@ -8,11 +8,13 @@ from typing import cast
 from starlette.requests import Request
 
 from dicomweb_server.catalog.base import Catalog
+from dicomweb_server.web.ports import Receiving
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     catalog: Catalog
+    receive: Receiving
 
 
 def services_of(request: Request) -> Services:

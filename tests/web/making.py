@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import cast
 
 import httpx
+import pydicom
 
 from dicomweb_server.catalog.base import Catalog
+from dicomweb_server.model.errors import OutOfResources, Rejected
+from dicomweb_server.model.ids import InstanceKey
 from dicomweb_server.model.query import Page, Query
+from dicomweb_server.model.records import LOCAL, Fate, Origin, Outcome, Principal
 from dicomweb_server.web.app import WebOptions, make_app
+from dicomweb_server.web.ports import Receiving
 from dicomweb_server.web.services import Services
 
 BASE_URL = "http://testserver"
+STUDY_MISMATCH = 0xA900
 
 
 @dataclass
@@ -35,11 +44,65 @@ class SearchOnly:
     search: RecordingSearch
 
 
+@dataclass
+class ReadingReceive:
+    """Reads each staged file with pydicom and keeps its bytes."""
+
+    folder: Path
+    stored: dict[str, bytes] = field(default_factory=dict)
+    fates: dict[str, Fate] = field(default_factory=dict)
+    full: bool = False
+    numbers: itertools.count[int] = field(default_factory=itertools.count)
+
+    def stage(self) -> Path:
+        return self.folder / f"{next(self.numbers)}.part"
+
+    def submit(
+        self, staged: Path, origin: Origin, *, study: str | None = None, principal: Principal = LOCAL
+    ) -> Future[Outcome]:
+        done: Future[Outcome] = Future()
+        try:
+            done.set_result(self._received(staged, study))
+        except (Rejected, OutOfResources) as error:
+            done.set_exception(error)
+        staged.unlink()
+        return done
+
+    def _received(self, staged: Path, study: str | None) -> Outcome:
+        if self.full:
+            raise OutOfResources("disk full", retry_after=30)
+        try:
+            dataset = pydicom.dcmread(staged)
+        except Exception:
+            raise Rejected("unreadable", reason=0xC000) from None
+        if study is not None and dataset.StudyInstanceUID != study:
+            raise Rejected(
+                "other study",
+                reason=STUDY_MISMATCH,
+                sop_class=dataset.SOPClassUID,
+                sop_instance=dataset.SOPInstanceUID,
+            )
+        key = InstanceKey(dataset.StudyInstanceUID, dataset.SeriesInstanceUID, dataset.SOPInstanceUID)
+        self.stored[key.instance] = staged.read_bytes()
+        return Outcome(key, dataset.SOPClassUID, self.fates.get(key.instance, Fate.STORED))
+
+
 def searching(matches: Sequence[bytes] = (), *, remaining: int = 0) -> RecordingSearch:
     return RecordingSearch(Page(tuple(matches), remaining))
 
 
-def client(search: RecordingSearch | None = None, *, options: WebOptions | None = None) -> httpx.AsyncClient:
-    services = Services(catalog=cast(Catalog, SearchOnly(search or searching())))
-    transport = httpx.ASGITransport(app=make_app(services, options=options))
+def services(search: RecordingSearch | None = None, receive: Receiving | None = None) -> Services:
+    return Services(
+        catalog=cast(Catalog, SearchOnly(search or searching())),
+        receive=receive or ReadingReceive(Path("/nonexistent")),
+    )
+
+
+def client(
+    search: RecordingSearch | None = None,
+    *,
+    receive: Receiving | None = None,
+    options: WebOptions | None = None,
+) -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(app=make_app(services(search, receive), options=options))
     return httpx.AsyncClient(transport=transport, base_url=BASE_URL)

@@ -1,0 +1,158 @@
+"""STOW-RS: POST /studies and /studies/{study} with Part 10 files, in a multipart body or alone (S-01, S-02).
+
+Each part goes to a file as it comes and is handed to receive when it is whole; the answer waits for all of them to be
+durable. When the body breaks off in the middle, the parts that were whole stay: sending them again changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from concurrent.futures import Future
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import dataclass, field
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from dicomweb_server.model.errors import BadRequest, DicomwebError, NotAcceptable, Rejected, TooLarge, UnsupportedMedia
+from dicomweb_server.model.records import LOCAL, Door, Origin, Outcome
+from dicomweb_server.web import address, params, store_answer, upload
+from dicomweb_server.web.headers import warning
+from dicomweb_server.web.mediatypes import ContentType, content_type
+from dicomweb_server.web.parts import Begin, Data, End, PartReader
+from dicomweb_server.web.ports import Receiving
+from dicomweb_server.web.services import services_of
+from dicomweb_server.web.staging import StagedFile
+from dicomweb_server.web.store_answer import StoreAnswer
+from dicomweb_server.web.upload import UploadLimits
+
+DICOM = "application/dicom"
+_TAKEN = (f'multipart/related; type="{DICOM}"', DICOM)
+_PART_TYPES = frozenset({DICOM, "application/octet-stream", ""})
+_ANSWERS = ("application/dicom+json", "application/json")
+
+
+@dataclass
+class Batch:
+    """The parts of one request that were handed over, in order."""
+
+    receive: Receiving
+    study: str | None
+    limits: UploadLimits
+    handed: list[Future[Outcome] | Rejected] = field(default_factory=list)
+
+    def new_file(self) -> StagedFile:
+        return StagedFile(self.receive.stage())
+
+    async def write(self, file: StagedFile, content: bytes) -> None:
+        if file.size + len(content) > self.limits.max_part:
+            raise TooLarge(f"a part is longer than {self.limits.max_part} bytes")
+        await file.write(content)
+
+    async def hand_over(self, file: StagedFile) -> None:
+        await file.close()
+        self.handed.append(self.receive.submit(file.path, Origin(Door.STOW), study=self.study, principal=LOCAL))
+
+    def refuse(self, text: str) -> None:
+        self.handed.append(Rejected(text, reason=store_answer.CANNOT_UNDERSTAND))
+
+    async def settled(self) -> list[Outcome | DicomwebError]:
+        """Wait until each part is durable or refused."""
+        return [await _settled(one) for one in self.handed]
+
+
+async def store(request: Request) -> Response:
+    """POST /studies, POST /studies/{study}"""
+    _check_accept(request)
+    study = params.study_key(request).study if "study" in request.path_params else None
+    limits: UploadLimits = request.app.state.upload_limits
+    kind = _kind(request)
+    base = address.public_base(request)
+    batch = Batch(services_of(request).receive, study, limits)
+    try:
+        async with aclosing(upload.body(request, limits)) as body:
+            await (_whole(body, batch) if kind.kind == DICOM else _parts(body, kind, batch))
+    except DicomwebError:
+        await batch.settled()
+        raise
+    return _answer(store_answer.of_results(base, study, await batch.settled()))
+
+
+async def _whole(body: AsyncIterator[bytes], batch: Batch) -> None:
+    async with batch.new_file() as file:
+        async for content in body:
+            await batch.write(file, content)
+        await batch.hand_over(file)
+
+
+async def _parts(body: AsyncIterator[bytes], kind: ContentType, batch: Batch) -> None:
+    reader = PartReader(kind.boundary, max_parts=batch.limits.max_parts)
+    async with AsyncExitStack() as files:
+        file: StagedFile | None = None
+        async for piece in body:
+            for event in reader.feed(piece):
+                match event:
+                    case Begin(headers):
+                        file = await files.enter_async_context(batch.new_file()) if _is_dicom(headers) else None
+                    case Data(content) if file is not None:
+                        await batch.write(file, content)
+                    case End() if file is not None:
+                        await batch.hand_over(file)
+                        await files.aclose()
+                    case End():
+                        batch.refuse("a part of another type")
+    if not reader.finished:
+        raise BadRequest(f"the body breaks off; {len(batch.handed)} parts before that were whole and were taken in")
+    if not batch.handed:
+        raise BadRequest("the body has no parts")
+
+
+def _is_dicom(headers: dict[str, str]) -> bool:
+    kind = content_type(headers.get("content-type", DICOM))
+    return kind is not None and kind.kind in _PART_TYPES
+
+
+async def _settled(one: Future[Outcome] | Rejected) -> Outcome | DicomwebError:
+    if isinstance(one, Rejected):
+        return one
+    try:
+        return await asyncio.wrap_future(one)
+    except DicomwebError as error:
+        return error
+
+
+def _kind(request: Request) -> ContentType:
+    """What the body is. Raises UnsupportedMedia."""
+    kind = content_type(request.headers.get("content-type", ""))
+    single = kind is not None and kind.kind == DICOM
+    multipart = kind is not None and kind.kind == "multipart/related" and kind.root in (DICOM, "")
+    if kind is None or not (single or multipart):
+        raise UnsupportedMedia("this Content-Type is not stored", available=_TAKEN)
+    return kind
+
+
+def _check_accept(request: Request) -> None:
+    """Before anything is read (S-18). Raises NotAcceptable."""
+    members = (content_type(member) for member in request.headers.get("accept", "*/*").split(","))
+    kinds = {member.kind for member in members if member is not None and not _is_excluded(member)}
+    if kinds and not kinds & {*_ANSWERS, "*/*", "application/*"}:
+        raise NotAcceptable("the answer to a store is JSON", available=_ANSWERS)
+
+
+def _is_excluded(member: ContentType) -> bool:
+    return re.fullmatch(r"0(\.0*)?", member.parameters.get("q", "1")) is not None
+
+
+def _answer(results: StoreAnswer) -> Response:
+    if results.full is not None and not results.stored:
+        raise results.full
+    headers = {"cache-control": "no-store", "vary": "Accept"}
+    if results.location is not None:
+        headers |= {"location": results.location, "content-location": results.location}
+    response = Response(orjson.dumps(results.dataset()), results.status, headers, media_type=_ANSWERS[0])
+    for remark in results.remarks:
+        response.headers.append("warning", warning(results.base, remark))
+    return response
