@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
+from pydicom.uid import UID_dictionary
 from pynetdicom.presentation import AllStoragePresentationContexts
 
 from dicomweb_server.dimse.proposal import ContextAnswer, Proposal, ProposedContext
@@ -43,7 +44,16 @@ LOSSY = frozenset(
 """Encapsulated, and pixels may have been given up for size. .53 and .55 are retired and still found in archives."""
 TRANSFER_SYNTAXES = frozenset(UNCOMPRESSED) | LOSSLESS | LOSSY
 
-STORAGE_CLASSES = frozenset(str(context.abstract_syntax) for context in AllStoragePresentationContexts)
+_STORAGE_ROOT = "1.2.840.10008.5.1.4.1.1."
+_NO_PATIENT = ("1.2.840.10008.5.1.4.1.1.200.", "1.2.840.10008.5.1.4.1.1.201.")
+"""Protocols and inventories: they belong to no study, so there is no place for them here."""
+_NAMED = {
+    uid
+    for uid, (_, kind, *_) in UID_dictionary.items()
+    if kind == "SOP Class" and uid.startswith(_STORAGE_ROOT) and not uid.startswith(_NO_PATIENT)
+}
+"""The dictionary has the retired classes too, which archives still send."""
+STORAGE_CLASSES = frozenset(str(context.abstract_syntax) for context in AllStoragePresentationContexts) | _NAMED
 
 FULL_STORAGE = bytes((2, 0, 0, 0, 0, 0))
 """Level 2 storage, no coercion (PS3.4 B.3.1, D-15)."""
@@ -70,7 +80,6 @@ class ContextRules:
     """Store any class outside the standard's root."""
     transfer_syntaxes: Collection[str] = TRANSFER_SYNTAXES
     preference: Preference = Preference.COMPRESSED
-    storage_classes: Collection[str] = field(default=STORAGE_CLASSES)
 
     def answer(self, proposal: Proposal) -> list[ContextAnswer]:
         """One answer for each proposed context, in their order."""
@@ -89,7 +98,7 @@ class ContextRules:
 
     def _is_storage(self, abstract: str, service_classes: dict[str, str]) -> bool:
         return (
-            abstract in self.storage_classes
+            abstract in STORAGE_CLASSES
             or abstract in self.extra_classes
             or service_classes.get(abstract) == STORAGE_SERVICE_CLASS
             or (self.private_classes and not abstract.startswith(STANDARD_ROOT))

@@ -191,5 +191,5 @@ def _text(value: bytes) -> str:
 
 
 def _title(value: bytes) -> str:
-    """An AE title; leading and trailing spaces mean nothing (PS3.8 table 9-11). What is not printable becomes ``?``."""
-    return "".join(c if " " <= c <= "~" else "?" for c in _text(value))
+    """An AE title; outer spaces mean nothing (PS3.8 table 9-11), and what no AE title may have becomes ``?``."""
+    return "".join(c if " " <= c <= "~" and c != "\\" else "?" for c in _text(value))

@@ -77,7 +77,10 @@ class Server:
         self._listening.setblocking(False)
         self._port = self._listening.getsockname()[1]
         self._wake, self._woken = socket.socketpair()
-        self._door = threading.Thread(target=self._keep_door, name="dimse-door", daemon=True)
+        door = _Door(self._caps)
+        door.selector.register(self._woken, selectors.EVENT_READ)
+        door.open(self._listening)
+        self._door = threading.Thread(target=self._keep, args=(door,), name="dimse-door", daemon=True)
         self._door.start()
 
     def stop(self, *, grace_seconds: float = 30.0) -> None:
@@ -95,10 +98,7 @@ class Server:
                 association.cut()
         _join(running, 2.0)
 
-    def _keep_door(self) -> None:
-        door = _Door(self._caps)
-        door.selector.register(self._woken, selectors.EVENT_READ)
-        door.open(self._listening)
+    def _keep(self, door: _Door) -> None:
         while not self._stopping:
             for key, _ in door.selector.select(_BREATH_SECONDS if door.busy else None):
                 if key.fileobj is self._listening:

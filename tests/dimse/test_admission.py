@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from dicomweb_server.dimse import proposal
 from dicomweb_server.dimse.admission import TitleRules
 from tests.dimse import peer
 from tests.dimse.conftest import Start
@@ -68,3 +69,9 @@ def test_dcmtk_is_told_why(start: Start) -> None:
     told = peer.dcmtk("echoscu", start(titles=BY_NAME).port, "-aec", "OTHER")
     assert told.returncode != 0
     assert "Called AE Title Not Recognized" in told.stderr
+
+
+def test_a_title_cannot_smuggle_a_second_value_or_a_line_into_group_2() -> None:
+    odd = peer.request((VERIFICATION, IMPLICIT)).replace(b"TEST ", b"A\\B\n\xff")
+    asked = proposal.read(odd[6:])
+    assert asked.calling_aet == "A?B??"

@@ -87,6 +87,12 @@ def test_a_private_class_is_stored_by_name_by_setting_or_when_called_storage(
     assert answer == ContextAnswer(1, 0, EXPLICIT)
 
 
+def test_a_retired_storage_class_is_still_taken() -> None:
+    retired_ultrasound_multi_frame = "1.2.840.10008.5.1.4.1.1.3"
+    (answer,) = ContextRules().answer(of((retired_ultrasound_multi_frame, [IMPLICIT])))
+    assert answer.result == 0
+
+
 @pytest.mark.parametrize("abstract", ["1.2.840.10008.5.1.4.1.2.1.1", "../../etc", "", "1.2.840.10008.5.1.4.31"])
 def test_what_is_no_storage_class_is_refused_even_where_private_ones_are_let_in(abstract: str) -> None:
     (answer,) = ContextRules(private_classes=True).answer(of((abstract, [EXPLICIT])))
