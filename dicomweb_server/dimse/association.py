@@ -11,11 +11,11 @@ import socket
 import threading
 from dataclasses import dataclass
 
+from dicomweb_server.dicom.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicomweb_server.dimse import commands, proposal, statuses
 from dicomweb_server.dimse.admission import TitleRules
 from dicomweb_server.dimse.commands import Command, Field
 from dicomweb_server.dimse.contexts import FULL_STORAGE, VERIFICATION, ContextRules
-from dicomweb_server.dimse.filehead import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicomweb_server.dimse.messages import Message, Messages
 from dicomweb_server.dimse.pdus import (
     RELEASED,

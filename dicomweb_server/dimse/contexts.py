@@ -9,6 +9,7 @@ from enum import StrEnum
 from pydicom.uid import UID_dictionary
 from pynetdicom.presentation import AllStoragePresentationContexts
 
+from dicomweb_server.dicom.syntaxes import DEFLATED_LE, EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE, SYNTAXES
 from dicomweb_server.dimse.proposal import ContextAnswer, Proposal, ProposedContext
 from dicomweb_server.model.ids import is_uid
 
@@ -16,33 +17,14 @@ VERIFICATION = "1.2.840.10008.1.1"
 STORAGE_SERVICE_CLASS = "1.2.840.10008.4.2"
 STANDARD_ROOT = "1.2.840.10008."
 
-IMPLICIT = "1.2.840.10008.1.2"
-EXPLICIT = "1.2.840.10008.1.2.1"
-DEFLATED = "1.2.840.10008.1.2.1.99"
-BIG_ENDIAN = "1.2.840.10008.1.2.2"
-UNCOMPRESSED = (EXPLICIT, IMPLICIT, DEFLATED, BIG_ENDIAN)
+UNCOMPRESSED = (EXPLICIT_LE, IMPLICIT_LE, DEFLATED_LE, EXPLICIT_BE)
 """In order of preference: explicit VR loses nothing, and no sender need deflate or swap bytes for us."""
-
-_JPEG = "1.2.840.10008.1.2.4."
-LOSSLESS = frozenset(
-    {
-        "1.2.840.10008.1.2.1.98",  # encapsulated uncompressed
-        "1.2.840.10008.1.2.5",  # RLE
-        "1.2.840.10008.1.2.8.1",  # deflated image frame
-        *(_JPEG + last for last in ("57", "70", "80", "90", "92", "110", "201", "202")),
-    }
-)
-"""Encapsulated, and the pixels come back as they were."""
-LOSSY = frozenset(
-    _JPEG + last
-    for last in (
-        *("50", "51", "53", "55", "81", "91", "93", "111", "112", "203"),
-        *("100", "100.1", "101", "101.1", "102", "102.1", "103", "103.1"),
-        *("104", "104.1", "105", "105.1", "106", "106.1", "107", "108"),
-    )
-)
-"""Encapsulated, and pixels may have been given up for size. .53 and .55 are retired and still found in archives."""
-TRANSFER_SYNTAXES = frozenset(UNCOMPRESSED) | LOSSLESS | LOSSY
+LOSSLESS = frozenset(uid for uid, syntax in SYNTAXES.items() if syntax.encapsulated and not syntax.lossy)
+LOSSY = frozenset(uid for uid, syntax in SYNTAXES.items() if syntax.encapsulated and syntax.lossy)
+RETIRED_JPEG = frozenset({"1.2.840.10008.1.2.4.53", "1.2.840.10008.1.2.4.55"})
+"""Lossy, and still found in archives."""
+TRANSFER_SYNTAXES = frozenset(UNCOMPRESSED) | LOSSLESS | LOSSY | RETIRED_JPEG
+"""D-11. Neither JPIP, where a URL stands in place of the pixels, nor private ones."""
 
 _STORAGE_ROOT = "1.2.840.10008.5.1.4.1.1."
 _NO_PATIENT = ("1.2.840.10008.5.1.4.1.1.200.", "1.2.840.10008.5.1.4.1.1.201.")
@@ -92,9 +74,9 @@ class ContextRules:
         elif is_uid(abstract) and self._is_storage(abstract, service_classes):
             usable = self.transfer_syntaxes
         else:
-            return ContextAnswer(context.id, 3, IMPLICIT)
+            return ContextAnswer(context.id, 3, IMPLICIT_LE)
         chosen = choose([syntax for syntax in context.transfer_syntaxes if syntax in usable], self.preference)
-        return ContextAnswer(context.id, 4, IMPLICIT) if chosen is None else ContextAnswer(context.id, 0, chosen)
+        return ContextAnswer(context.id, 4, IMPLICIT_LE) if chosen is None else ContextAnswer(context.id, 0, chosen)
 
     def _is_storage(self, abstract: str, service_classes: dict[str, str]) -> bool:
         return (

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from dicomweb_server.dimse import filehead, statuses
+from dicomweb_server.dicom import part10
+from dicomweb_server.dimse import statuses
 from dicomweb_server.dimse.commands import Command
 from dicomweb_server.dimse.contexts import VERIFICATION
 from dicomweb_server.dimse.statuses import Answer
@@ -124,7 +125,7 @@ def _origin(command: Command, peers: Peers) -> Origin:
 
 
 def _file_meta(command: Command, context: Context, peers: Peers) -> bytes:
-    return filehead.file_meta(
+    return part10.file_meta(
         command.sop_class,
         command.sop_instance,
         context.transfer_syntax,
