@@ -11,7 +11,7 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Route
 
 from dicomweb_server.model.errors import DicomwebError
-from dicomweb_server.web import operations, problems, qido, stow
+from dicomweb_server.web import deleting, operations, page, problems, qido, stow, viewer
 from dicomweb_server.web.address import AddressRules
 from dicomweb_server.web.cors import Cors, CorsRules
 from dicomweb_server.web.envelope import Envelope
@@ -33,6 +33,8 @@ class WebOptions:
     address: AddressRules = field(default_factory=AddressRules)
     cors: CorsRules = field(default_factory=CorsRules)
     search: SearchRules = field(default_factory=SearchRules)
+    allow_delete: bool = False
+    """Whether DELETE of studies, series and instances works (E-01)."""
     uploads: UploadLimits = field(default_factory=UploadLimits)
     viewer: Path | None = None
     """Folder of an installed viewer (the ``dist`` of OHIF)."""
@@ -41,7 +43,7 @@ class WebOptions:
 def make_app(services: Services, *, options: WebOptions | None = None) -> Starlette:
     options = options or WebOptions()
     app = Starlette(
-        routes=[*dicomweb(options.address.root), *around(options)],
+        routes=[*dicomweb(options), *around()],
         middleware=[
             Middleware(Cors, rules=options.cors),
             Middleware(Envelope),
@@ -54,27 +56,38 @@ def make_app(services: Services, *, options: WebOptions | None = None) -> Starle
     app.state.address_rules = options.address
     app.state.search_rules = options.search
     app.state.upload_limits = options.uploads
+    app.state.viewer = options.viewer
     return app
 
 
-def dicomweb(root: str) -> list[BaseRoute]:
+def dicomweb(options: WebOptions) -> list[BaseRoute]:
     """The DICOMweb service. Frames and metadata stand first: every route passed over costs time (design 6.2)."""
+    delete = deleting.remove if options.allow_delete else deleting.switched_off
     table = {
+        INSTANCE: Resource(DELETE=delete),
         "/studies": Resource(GET=qido.studies, POST=stow.store),
-        STUDY: Resource(POST=stow.store),
         STUDY + "/series": Resource(GET=qido.series_of_study),
         SERIES + "/instances": Resource(GET=qido.instances_of_series),
         STUDY + "/instances": Resource(GET=qido.instances_of_study),
         "/series": Resource(GET=qido.series),
         "/instances": Resource(GET=qido.instances),
+        SERIES: Resource(DELETE=delete),
+        STUDY: Resource(POST=stow.store, DELETE=delete),
     }
-    return [Route(root + path, resource) for path, resource in table.items()]
+    return [Route(options.address.root + path, resource) for path, resource in table.items()]
 
 
-def around(options: WebOptions) -> list[BaseRoute]:
-    """What is not DICOMweb."""
-    return [
-        Route("/healthz", Resource(GET=operations.alive)),
-        Route("/readyz", Resource(GET=operations.ready)),
-        Route("/api/v1/status", Resource(GET=operations.status)),
-    ]
+def around() -> list[BaseRoute]:
+    """What is not DICOMweb. The viewer's files are looked for last."""
+    nothing = problems.nothing
+    table = {
+        "/": Resource(GET=page.index),
+        "/page/{name}": Resource(GET=page.part),
+        "/healthz": Resource(GET=operations.alive),
+        "/readyz": Resource(GET=operations.ready),
+        "/api/v1/status": Resource(GET=operations.status),
+        viewer.BASE: Resource(GET=viewer.application),
+        viewer.BASE + "/{path:path}": Resource(GET=viewer.application),
+        "/{path:path}": Resource(GET=viewer.asset, POST=nothing, PUT=nothing, DELETE=nothing),
+    }
+    return [Route(path, resource) for path, resource in table.items()]

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from dicomweb_server import __version__
 from dicomweb_server.model.errors import DicomwebError
-from dicomweb_server.web import problems
+from dicomweb_server.web import problems, viewer
 from dicomweb_server.web.services import services_of
 
 _NOT_KEPT = {"cache-control": "no-store"}
@@ -33,7 +33,15 @@ async def ready(request: Request) -> Response:
 async def status(request: Request) -> Response:
     """GET /api/v1/status: how much is here, and how far along it is."""
     totals = await asyncio.to_thread(services_of(request).catalog.progress.totals)
-    return _json({"version": __version__, "totals": totals})
+    state = request.app.state
+    return _json(
+        {
+            "version": __version__,
+            "dicomweb": state.address_rules.root,
+            "viewer": viewer.is_installed(state.viewer),
+            "totals": totals,
+        }
+    )
 
 
 def _json(body: object) -> Response:

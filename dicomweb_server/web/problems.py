@@ -64,6 +64,11 @@ async def of_routing(request: Request, error: Exception) -> Response:
     return problem(request, error.status_code, _ROUTING.get(error.status_code, error.detail), headers=error.headers)
 
 
+async def nothing(request: Request) -> Response:
+    """For every method on a path that is not in the route table."""
+    return problem(request, 404, _ROUTING[404])
+
+
 _ROUTING = {404: "there is no such resource", 405: "this resource does not take that method"}
 
 

@@ -30,10 +30,13 @@ class Resource:
     ) -> None:
         given = {"GET": GET, "HEAD": GET, "POST": POST, "PUT": PUT, "DELETE": DELETE, "OPTIONS": OPTIONS}
         self.handlers = {method: handler for method, handler in given.items() if handler is not None}
-        self.allow = ", ".join(self.handlers)
+        self.allow = ", ".join({**self.handlers, "OPTIONS": None})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         handler = self.handlers.get(scope["method"])
+        if handler is None and scope["method"] == "OPTIONS":
+            await Response(status_code=204, headers={"allow": self.allow})(scope, receive, send)
+            return
         if handler is None:
             raise HTTPException(405, headers={"allow": self.allow})
         answer = await handler(Request(scope, receive))

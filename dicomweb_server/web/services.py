@@ -8,13 +8,14 @@ from typing import cast
 from starlette.requests import Request
 
 from dicomweb_server.catalog.base import Catalog
-from dicomweb_server.web.ports import Receiving
+from dicomweb_server.web.ports import Deleting, Receiving
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     catalog: Catalog
     receive: Receiving
+    deletion: Deleting | None = None
 
 
 def services_of(request: Request) -> Services:

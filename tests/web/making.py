@@ -18,7 +18,7 @@ from dicomweb_server.model.ids import InstanceKey
 from dicomweb_server.model.query import Page, Query
 from dicomweb_server.model.records import LOCAL, Fate, Origin, Outcome, Principal
 from dicomweb_server.web.app import WebOptions, make_app
-from dicomweb_server.web.ports import Receiving
+from dicomweb_server.web.ports import Deleting, Receiving
 from dicomweb_server.web.services import Services
 
 BASE_URL = "http://testserver"
@@ -38,10 +38,24 @@ class RecordingSearch:
 
 
 @dataclass
-class SearchOnly:
-    """A catalog of which only the search is there."""
+class CountingOnly:
+    """A catalog of which search and counts are there."""
 
     search: RecordingSearch
+
+    @property
+    def progress(self) -> CountingOnly:
+        return self
+
+    @property
+    def changes(self) -> CountingOnly:
+        return self
+
+    def totals(self) -> dict[str, int]:
+        return {"studies": 1, "instances": 2}
+
+    def last(self) -> int:
+        return 0
 
 
 @dataclass
@@ -91,10 +105,13 @@ def searching(matches: Sequence[bytes] = (), *, remaining: int = 0) -> Recording
     return RecordingSearch(Page(tuple(matches), remaining))
 
 
-def services(search: RecordingSearch | None = None, receive: Receiving | None = None) -> Services:
+def services(
+    search: RecordingSearch | None = None, receive: Receiving | None = None, deletion: Deleting | None = None
+) -> Services:
     return Services(
-        catalog=cast(Catalog, SearchOnly(search or searching())),
+        catalog=cast(Catalog, CountingOnly(search or searching())),
         receive=receive or ReadingReceive(Path("/nonexistent")),
+        deletion=deletion,
     )
 
 
@@ -102,7 +119,8 @@ def client(
     search: RecordingSearch | None = None,
     *,
     receive: Receiving | None = None,
+    deletion: Deleting | None = None,
     options: WebOptions | None = None,
 ) -> httpx.AsyncClient:
-    transport = httpx.ASGITransport(app=make_app(services(search, receive), options=options))
+    transport = httpx.ASGITransport(app=make_app(services(search, receive, deletion), options=options))
     return httpx.AsyncClient(transport=transport, base_url=BASE_URL)
