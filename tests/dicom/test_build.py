@@ -15,7 +15,7 @@ from PIL import Image
 
 from dicomweb_server.dicom.build import BulkPart, build, syntax_of
 from dicomweb_server.dicom.jsoninput import normalised
-from dicomweb_server.dimse.filehead import file_meta
+from dicomweb_server.dicom.part10 import file_meta
 from dicomweb_server.model.errors import BadRequest, TooLarge
 
 SC = "1.2.840.10008.5.1.4.1.1.7"

@@ -1,0 +1,55 @@
+"""Write config/dicomweb-server.toml and docs/configuration.md from the settings and their docstrings."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+from pathlib import Path
+
+from dicomweb_server import settings
+
+ROOT = Path(__file__).parents[1]
+
+INTRODUCTION = """# Configuration
+
+Later wins: the default, the file given with `--config`, the environment, flags. In the environment a setting is called
+`DICOMWEB_SERVER_` and its key in capitals with `_` for the dot. `dicomweb-server config` prints what is in force and
+where each value came from. This page and `config/dicomweb-server.toml` are made by `python scripts/configuration.py`.
+"""
+
+
+def documented() -> dict[str, str]:
+    """Key or section -> docstring."""
+    found = {}
+    for node in ast.parse(inspect.getsource(settings)).body:
+        if isinstance(node, ast.ClassDef):
+            section = node.name.lower()
+            found[section] = ast.get_docstring(node) or ""
+            for field, text in zip(node.body, node.body[1:], strict=False):
+                if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr):
+                    assert isinstance(field.target, ast.Name)
+                    assert isinstance(text.value, ast.Constant)
+                    found[f"{section}.{field.target.id}"] = str(text.value.value)
+    return found
+
+
+def main() -> None:
+    texts = documented()
+    toml = ["# Every setting at its default. Copy what you change and start with --config FILE."]
+    page = [INTRODUCTION]
+    section = ""
+    for key, _, default in settings.every_setting():
+        value = json.dumps(list(default) if isinstance(default, tuple) else default)
+        if key.partition(".")[0] != section:
+            section = key.partition(".")[0]
+            toml.append(f"\n[{section}]  # {texts[section]}")
+            page.append(f"\n## {section}\n\n{texts[section]}\n\n| setting | default | meaning |\n| --- | --- | --- |")
+        toml.append(f"# {texts[key]}\n{key.partition('.')[2]} = {value}")
+        page.append(f"| `{key}` | `{value}` | {texts[key]} |")
+    (ROOT / "config" / "dicomweb-server.toml").write_text("\n".join(toml) + "\n")
+    (ROOT / "docs" / "configuration.md").write_text("\n".join(page) + "\n")
+
+
+if __name__ == "__main__":
+    main()
