@@ -1,0 +1,210 @@
+"""Objects as files of a local folder. The key is the path below it; arrivals wait in ``.staging``.
+
+Nothing is ever overwritten but by ``replace``. Several processes may share the folder; network file systems are not
+for this, since they do not all keep the promises of fsync and link.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from dicomweb_server.model.errors import BackendFailed, NotFound
+from dicomweb_server.model.records import Span
+from dicomweb_server.objects.base import ObjectInfo, ObjectStore, Staged
+from dicomweb_server.objects.durable import sync_files, sync_folders, translated
+
+BLOCK = 1 << 20
+"""Bytes per chunk of a stream."""
+
+STAGING = ".staging"
+
+_PATIENCE = 100
+"""How often a folder is made anew that a concurrent deletion takes away again."""
+
+_NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS})
+
+
+class FolderStore:
+    """Objects below ``root``, which is made when missing. Raises BackendFailed when it cannot be."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root.absolute()
+        self._staging = self._root / STAGING
+        try:
+            self._staging.mkdir(parents=True, exist_ok=True)
+            sync_folders([self._root], up_to=self._root.parent)
+        except OSError as error:
+            raise translated(error) from error
+
+    def staging(self) -> Path:
+        return self._staging
+
+    def adopt(self, batch: Sequence[Staged]) -> None:
+        """May be called again with what a failed call left: a file already linked under its key is not new."""
+        try:
+            sync_files(each.path for each in batch)
+            for each in batch:
+                self._place(each.path, self._path(each.key))
+            sync_folders({self._path(each.key).parent for each in batch}, up_to=self._root)
+        except OSError as error:
+            raise translated(error) from error
+        for each in batch:
+            with suppress(OSError):
+                each.path.unlink()
+
+    def replace(self, key: str, body: bytes) -> None:
+        path = self._path(key)
+        draft = self._staging / f"{secrets.token_hex(16)}.new"
+        try:
+            try:
+                draft.write_bytes(body)
+                sync_files([draft])
+                _in_folder(path, lambda: _move(draft, path))
+                sync_folders([path.parent], up_to=self._root)
+            finally:
+                with suppress(FileNotFoundError):
+                    draft.unlink()
+        except OSError as error:
+            raise translated(error) from error
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Folders left empty go too."""
+        try:
+            for key in keys:
+                with suppress(FileNotFoundError, NotADirectoryError):
+                    self._path(key).unlink()
+        except OSError as error:
+            raise translated(error) from error
+        for folder in {self._path(key).parent for key in keys}:
+            self._remove_empty(folder)
+
+    def stat(self, key: str) -> ObjectInfo:
+        try:
+            found = self._path(key).stat()
+        except (FileNotFoundError, NotADirectoryError):
+            raise NotFound(f"no object {key}") from None
+        except OSError as error:
+            raise translated(error) from error
+        return ObjectInfo(key, found.st_size, found.st_mtime)
+
+    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        start = self._root / prefix.rpartition("/")[0]
+        for folder, folders, files in os.walk(start):
+            if Path(folder) == self._root:
+                folders[:] = [name for name in folders if name != STAGING]
+            below = Path(folder).relative_to(self._root)
+            for name in files:
+                key = str(below / name)
+                if key.startswith(prefix):
+                    with suppress(NotFound):
+                        yield self.stat(key)
+
+    def local(self, key: str) -> str | None:
+        return str(self._path(key))
+
+    async def read(self, key: str, span: Span | None = None) -> bytes:
+        return await asyncio.to_thread(self._read, key, span)
+
+    async def stream(self, key: str, span: Span | None = None) -> AsyncIterator[bytes]:
+        descriptor = await asyncio.to_thread(self._open, key)
+        try:
+            start = span.start if span else 0
+            left = span.length if span else os.fstat(descriptor).st_size
+            while left > 0:
+                block = await asyncio.to_thread(os.pread, descriptor, min(left, BLOCK), start)
+                if not block:
+                    return
+                yield block
+                start += len(block)
+                left -= len(block)
+        finally:
+            os.close(descriptor)
+
+    async def direct_url(self, key: str, *, seconds: int) -> str | None:
+        return None
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def _path(self, key: str) -> Path:
+        parts = key.split("/")
+        if any(part in ("", ".", "..") for part in parts) or parts[0] == STAGING:
+            raise ValueError(f"not an object key: {key[:80]!r}")
+        return self._root / key
+
+    def _place(self, staged: Path, path: Path) -> None:
+        try:
+            _in_folder(path, lambda: _link(staged, path))
+        except FileExistsError:
+            if not staged.samefile(path):
+                raise BackendFailed("an object of that key is there already") from None
+
+    def _remove_empty(self, folder: Path) -> None:
+        while folder != self._root:
+            try:
+                folder.rmdir()
+            except OSError:
+                return
+            folder = folder.parent
+
+    def _open(self, key: str) -> int:
+        try:
+            return os.open(self._path(key), os.O_RDONLY | os.O_CLOEXEC)
+        except (FileNotFoundError, NotADirectoryError):
+            raise NotFound(f"no object {key}") from None
+        except OSError as error:
+            raise translated(error) from error
+
+    def _read(self, key: str, span: Span | None) -> bytes:
+        descriptor = self._open(key)
+        try:
+            size = os.fstat(descriptor).st_size
+            start = span.start if span else 0
+            end = min(span.end, size) if span else size
+            pieces = []
+            while start < end:
+                piece = os.pread(descriptor, end - start, start)
+                if not piece:
+                    break
+                pieces.append(piece)
+                start += len(piece)
+            return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        except OSError as error:
+            raise translated(error) from error
+        finally:
+            os.close(descriptor)
+
+
+def _in_folder(path: Path, put: Callable[[], None]) -> None:
+    """Call ``put``, making the folder of ``path`` when it is missing, also when it is deleted meanwhile."""
+    for _ in range(_PATIENCE):
+        try:
+            return put()
+        except FileNotFoundError:
+            with suppress(FileNotFoundError):
+                path.parent.mkdir(parents=True, exist_ok=True)
+    return put()
+
+
+def _move(draft: Path, path: Path) -> None:
+    draft.replace(path)
+
+
+def _link(staged: Path, path: Path) -> None:
+    try:
+        os.link(staged, path)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        if path.exists():
+            raise FileExistsError from None
+        staged.rename(path)
+
+
+_: type[ObjectStore] = FolderStore
