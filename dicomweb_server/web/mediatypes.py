@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from dicomweb_server.model.errors import BadRequest
 
 _PARAMETER = re.compile(r'\s*;\s*([A-Za-z0-9_-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;"]*))\s*')
-_TYPE = re.compile(r"\s*([A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+*-]+)\s*")
+_TYPE = re.compile(r"\s*([A-Za-z0-9!#$&^_.+*-]+/[A-Za-z0-9!#$&^_.+*-]+)\s*")
 _BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,./:=? {}%!#$&*^`|~@-]{1,200}")
 
 

@@ -1,4 +1,4 @@
-"""QIDO-RS: the six search resources (Q-01), answered as JSON."""
+"""QIDO-RS: the six search resources (Q-01), answered as JSON or XML."""
 
 from __future__ import annotations
 
@@ -8,16 +8,13 @@ import hashlib
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dicomweb_server.model.errors import NotAcceptable
 from dicomweb_server.model.query import Level, Page
 from dicomweb_server.model.records import BASE
-from dicomweb_server.web import address, compression, params, search_request
+from dicomweb_server.web import address, compression, datasets, params, search_request
+from dicomweb_server.web.datasets import Form
 from dicomweb_server.web.headers import warning
 from dicomweb_server.web.search_request import Asked, SearchRules
 from dicomweb_server.web.services import services_of
-
-DICOM_JSON = "application/dicom+json"
-_JSON = "application/json"
 
 
 async def studies(request: Request) -> Response:
@@ -55,7 +52,7 @@ async def _search(
     request: Request, *, level: Level, study: str | None = None, series: str | None = None, relational: bool = False
 ) -> Response:
     rules: SearchRules = request.app.state.search_rules
-    media_type = _media_type(request)
+    form = datasets.form(request, datasets.SEARCH)
     asked = search_request.asked(
         params.parameters(request), rules, level=level, study=study, series=series, relational=relational
     )
@@ -64,7 +61,11 @@ async def _search(
     warnings = [warning(base, text) for text in _remarks(asked, page)]
     if not page.matches:
         return _dressed(Response(status_code=204), warnings)
-    body = b"[" + b",".join(page.matches).replace(BASE, base.encode()) + b"]"
+    matches = [match.replace(BASE, base.encode()) for match in page.matches]
+    if form is Form.XML_PARTS:
+        body, media_type = await asyncio.to_thread(datasets.xml_parts, matches)
+    else:
+        body, media_type = b"[" + b",".join(matches) + b"]", str(form)
     return _dressed(_answer(request, body, media_type), warnings)
 
 
@@ -83,19 +84,6 @@ def _remarks(asked: Asked, page: Page) -> list[str]:
     if page.remaining > 0:
         remarks.append(f"There are {page.remaining} additional results that can be requested")
     return remarks
-
-
-def _media_type(request: Request) -> str:
-    """JSON in the word the client used for it (C-36). Raises NotAcceptable."""
-    accepts = (params.single(request, "accept") or params.Parameter("", "")).value or request.headers.get(
-        "accept", "*/*"
-    )
-    accepted = [kind.partition(";")[0].strip().lower() for kind in accepts.split(",")]
-    if any(kind in (DICOM_JSON, "application/*", "*/*", "") for kind in accepted):
-        return DICOM_JSON
-    if _JSON in accepted or "text/json" in accepted:
-        return _JSON
-    raise NotAcceptable("search answers are JSON", available=(DICOM_JSON, _JSON))
 
 
 def _answer(request: Request, body: bytes, media_type: str) -> Response:

@@ -7,7 +7,6 @@ durable. When the body breaks off in the middle, the parts that were whole stay:
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import AsyncIterator
 from concurrent.futures import Future
 from contextlib import AsyncExitStack, aclosing
@@ -17,9 +16,10 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dicomweb_server.model.errors import BadRequest, DicomwebError, NotAcceptable, Rejected, TooLarge, UnsupportedMedia
+from dicomweb_server.model.errors import BadRequest, DicomwebError, Rejected, TooLarge, UnsupportedMedia
 from dicomweb_server.model.records import LOCAL, Door, Origin, Outcome
-from dicomweb_server.web import address, params, store_answer, upload
+from dicomweb_server.web import address, datasets, params, store_answer, upload
+from dicomweb_server.web.datasets import Form
 from dicomweb_server.web.headers import warning
 from dicomweb_server.web.mediatypes import ContentType, content_type
 from dicomweb_server.web.parts import Begin, Data, End, PartReader
@@ -32,7 +32,6 @@ from dicomweb_server.web.upload import UploadLimits
 DICOM = "application/dicom"
 _TAKEN = (f'multipart/related; type="{DICOM}"', DICOM)
 _PART_TYPES = frozenset({DICOM, "application/octet-stream", ""})
-_ANSWERS = ("application/dicom+json", "application/json")
 
 
 @dataclass
@@ -66,7 +65,7 @@ class Batch:
 
 async def store(request: Request) -> Response:
     """POST /studies, POST /studies/{study}"""
-    _check_accept(request)
+    form = datasets.form(request, datasets.STORE)  # before anything is read (S-18)
     study = params.study_key(request).study if "study" in request.path_params else None
     limits: UploadLimits = request.app.state.upload_limits
     kind = _kind(request)
@@ -78,7 +77,7 @@ async def store(request: Request) -> Response:
     except DicomwebError:
         await batch.settled()
         raise
-    return _answer(store_answer.of_results(base, study, await batch.settled()))
+    return _answer(store_answer.of_results(base, study, await batch.settled()), form)
 
 
 async def _whole(body: AsyncIterator[bytes], batch: Batch) -> None:
@@ -134,25 +133,14 @@ def _kind(request: Request) -> ContentType:
     return kind
 
 
-def _check_accept(request: Request) -> None:
-    """Before anything is read (S-18). Raises NotAcceptable."""
-    members = (content_type(member) for member in request.headers.get("accept", "*/*").split(","))
-    kinds = {member.kind for member in members if member is not None and not _is_excluded(member)}
-    if kinds and not kinds & {*_ANSWERS, "*/*", "application/*"}:
-        raise NotAcceptable("the answer to a store is JSON", available=_ANSWERS)
-
-
-def _is_excluded(member: ContentType) -> bool:
-    return re.fullmatch(r"0(\.0*)?", member.parameters.get("q", "1")) is not None
-
-
-def _answer(results: StoreAnswer) -> Response:
+def _answer(results: StoreAnswer, form: Form) -> Response:
     if results.full is not None and not results.stored:
         raise results.full
     headers = {"cache-control": "no-store", "vary": "Accept"}
     if results.location is not None:
         headers |= {"location": results.location, "content-location": results.location}
-    response = Response(orjson.dumps(results.dataset()), results.status, headers, media_type=_ANSWERS[0])
+    body = orjson.dumps(results.dataset())
+    response = Response(datasets.xml(body) if form is Form.XML else body, results.status, headers, media_type=form)
     for remark in results.remarks:
         response.headers.append("warning", warning(results.base, remark))
     return response

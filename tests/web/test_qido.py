@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import email
 import gzip
 from datetime import UTC
+from xml.etree import ElementTree
 
 import pytest
 
@@ -247,6 +249,14 @@ async def test_matches_come_as_one_array_with_the_public_address() -> None:
         ("*/*", 200, "application/dicom+json"),
         ("application/json", 200, "application/json"),
         ("application/dicom+json, application/json", 200, "application/dicom+json"),
+        ("application/dicom+json;q=0.1, application/json;q=0.9", 200, "application/json"),
+        ("text/json", 200, "application/json"),
+        ('multipart/related; type="application/dicom+xml"', 200, "multipart/related"),
+        ("multipart/related;type=application/dicom+xml;q=0.5,application/dicom+json;q=0.4", 200, "multipart/related"),
+        ("application/dicom+xml", 406, "text/plain"),
+        ("application/dicom+json;q=0", 406, "application/json"),
+        ("nonsense, */*", 200, "application/dicom+json"),
+        ("," * 5000 + "*/*", 200, "application/dicom+json"),
         ("text/html", 406, "text/plain"),
     ],
 )
@@ -274,3 +284,25 @@ async def test_an_unchanged_answer_is_not_sent_twice() -> None:
         first = await client.get("/dicomweb/studies")
         again = await client.get("/dicomweb/studies", headers={"if-none-match": first.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
+
+
+async def test_matches_in_xml_are_one_part_each() -> None:
+    search = making.searching([b'{"00100020":{"vr":"LO","Value":["%d"]}}' % number for number in (1, 2)])
+    async with making.client(search) as client:
+        answer = await client.get(
+            "/dicomweb/studies", headers={"accept": 'multipart/related; type="application/dicom+xml"'}
+        )
+    message = email.message_from_bytes(
+        b"Content-Type: " + answer.headers["content-type"].encode() + b"\r\n\r\n" + answer.content
+    )
+    parts = list(message.walk())[1:]
+    assert [part.get_content_type() for part in parts] == ["application/dicom+xml"] * 2
+    trees = [ElementTree.fromstring(str(part.get_payload())) for part in parts]
+    assert [tree.findtext(".//{*}Value") for tree in trees] == ["1", "2"]
+
+
+async def test_the_accept_parameter_goes_before_the_header() -> None:
+    async with making.client(making.searching([b"{}"])) as client:
+        answer = await client.get("/dicomweb/studies?accept=application%2Fjson", headers={"accept": "text/html"})
+    assert answer.headers["content-type"] == "application/json"
+    assert "warning" not in answer.headers

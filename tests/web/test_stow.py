@@ -6,6 +6,7 @@ import gzip
 import zlib
 from collections.abc import AsyncIterator
 from pathlib import Path
+from xml.etree import ElementTree
 
 import httpx
 import pydicom
@@ -252,6 +253,13 @@ async def test_the_answer_is_agreed_on_before_anything_is_stored(
     answer = await post(client, body(corpus.file(CT)), accept=accept)
     assert answer.status_code == status
     assert len(receive.stored) == (status == 200)
+
+
+async def test_the_answer_may_be_xml(client: httpx.AsyncClient) -> None:
+    answer = await post(client, body(corpus.file(CT)), accept="application/dicom+xml")
+    assert answer.headers["content-type"] == "application/dicom+xml"
+    tree = ElementTree.fromstring(answer.content)
+    assert [item.get("keyword") for item in tree] == ["RetrieveURL", "ReferencedSOPSequence"]
 
 
 async def test_many_parts_are_many_instances(receive: ReadingReceive) -> None:

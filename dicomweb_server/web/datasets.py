@@ -1,0 +1,81 @@
+"""How data sets are answered: as DICOM JSON, or as Native DICOM Model XML, alone or in parts (C-24, C-36, Q-44)."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from enum import StrEnum
+
+import orjson
+from starlette.requests import Request
+
+from dicomweb_server.dicom.xmlmodel import to_xml
+from dicomweb_server.model.errors import NotAcceptable
+from dicomweb_server.web import params
+from dicomweb_server.web.mediatypes import ContentType, content_type
+
+
+class Form(StrEnum):
+    JSON = "application/dicom+json"
+    PLAIN_JSON = "application/json"
+    XML = "application/dicom+xml"
+    XML_PARTS = 'multipart/related; type="application/dicom+xml"'
+
+
+SEARCH = (Form.JSON, Form.PLAIN_JSON, Form.XML_PARTS)
+STORE = (Form.JSON, Form.PLAIN_JSON, Form.XML)
+
+_NAMED = {
+    "application/dicom+json": Form.JSON,
+    "application/json": Form.PLAIN_JSON,
+    "text/json": Form.PLAIN_JSON,
+    "application/dicom+xml": Form.XML,
+}
+_MEMBER = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*")+')
+_Q = re.compile(r"0(\.\d{0,3})?|1(\.0{0,3})?")
+
+
+def form(request: Request, offered: Sequence[Form]) -> Form:
+    """The best of ``offered``; the first is what a wildcard means (C-26). Raises NotAcceptable.
+
+    The ``accept`` parameter goes before the header (C-21); what cannot be understood in either is passed over (C-25).
+    """
+    asked = params.single(request, "accept")
+    accepts = asked.value if asked is not None else request.headers.get("accept", "*/*")
+    weights: dict[Form, float] = {}
+    for member in (content_type(text) for text in _MEMBER.findall(accepts[:8192])):
+        meant = _meant(member, offered) if member is not None else None
+        if member is not None and meant is not None and meant in offered:
+            weights.setdefault(meant, _weight(member))
+    wanted = [meant for meant, weight in weights.items() if weight > 0]
+    if not wanted:
+        raise NotAcceptable("none of the accepted types can be given here", available=tuple(offered))
+    return max(wanted, key=lambda meant: weights[meant])
+
+
+def _meant(member: ContentType, offered: Sequence[Form]) -> Form | None:
+    if member.kind in ("*/*", "application/*"):
+        return offered[0]
+    if member.kind in ("multipart/related", "multipart/*"):
+        return Form.XML_PARTS if member.root in ("application/dicom+xml", "*/*", "application/*", "") else None
+    return _NAMED.get(member.kind)
+
+
+def _weight(member: ContentType) -> float:
+    text = member.parameters.get("q", "1")
+    return float(text) if _Q.fullmatch(text) else 0.0
+
+
+def xml(match: bytes) -> bytes:
+    """A data set in JSON as an XML document."""
+    return to_xml(orjson.loads(match))
+
+
+def xml_parts(matches: Sequence[bytes]) -> tuple[bytes, str]:
+    """Data sets in JSON as one multipart body of XML documents, and its Content-Type (Q-44)."""
+    documents = [xml(match) for match in matches]
+    boundary = hashlib.blake2b(b"".join(documents), digest_size=16).hexdigest()
+    head = f"--{boundary}\r\nContent-Type: {Form.XML}\r\n\r\n".encode()
+    body = b"".join(head + document + b"\r\n" for document in documents)
+    return body + f"--{boundary}--\r\n".encode(), f"{Form.XML_PARTS}; boundary={boundary}"
