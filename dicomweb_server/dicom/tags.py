@@ -6,37 +6,15 @@ from functools import lru_cache
 
 from pydicom.datadict import DicomDictionary, dictionary_VR, private_dictionary_VR
 
-SHORT_VRS: dict[bytes, str] = {
-    name.encode(): name
-    for name in [
-        "AE",
-        "AS",
-        "AT",
-        "CS",
-        "DA",
-        "DS",
-        "DT",
-        "FL",
-        "FD",
-        "IS",
-        "LO",
-        "LT",
-        "PN",
-        "SH",
-        "SL",
-        "SS",
-        "ST",
-        "TM",
-        "UI",
-        "UL",
-        "US",
-    ]
-}
+
+def _by_bytes(names: str) -> dict[bytes, str]:
+    return {name.encode(): name for name in names.split()}
+
+
+SHORT_VRS = _by_bytes("AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM UI UL US")
 """Value representations with a 16-bit length in explicit VR, by their two bytes (PS3.5 7.1.2)."""
 
-LONG_VRS: dict[bytes, str] = {
-    name.encode(): name for name in ["OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"]
-}
+LONG_VRS = _by_bytes("OB OD OF OL OV OW SQ SV UC UN UR UT UV")
 
 VR: dict[int, str] = {tag: entry[0] for tag, entry in DicomDictionary.items() if " or " not in entry[0]}
 """Of every public attribute with one VR only."""
