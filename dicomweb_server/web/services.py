@@ -8,6 +8,7 @@ from typing import cast
 from starlette.requests import Request
 
 from dicomweb_server.catalog.base import Catalog
+from dicomweb_server.pool.base import Pool
 from dicomweb_server.web.ports import Deleting, Receiving
 
 
@@ -15,6 +16,7 @@ from dicomweb_server.web.ports import Deleting, Receiving
 class Services:
     catalog: Catalog
     receive: Receiving
+    pool: Pool
     deletion: Deleting | None = None
 
 

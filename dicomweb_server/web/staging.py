@@ -16,7 +16,7 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE})
 
 
 class StagedFile:
-    """A new file at ``path``. Left without ``close`` having been called, the file is removed again."""
+    """A new file at ``path``. It is removed again at the end, unless it is to be kept."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -46,6 +46,9 @@ class StagedFile:
     async def close(self) -> None:
         """Write what is left; the file is whole now, though not synced. Raises OutOfResources."""
         await asyncio.to_thread(self._finish)
+
+    def keep(self) -> None:
+        """Somebody else sees to the file from now on."""
         self._kept = True
 
     def _finish(self) -> None:

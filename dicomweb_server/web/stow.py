@@ -1,66 +1,34 @@
-"""STOW-RS: POST /studies and /studies/{study} with Part 10 files, in a multipart body or alone (S-01, S-02).
+"""STOW-RS: POST /studies and /studies/{study} with Part 10 files, or with metadata and bulk data (S-01, S-02).
 
 Each part goes to a file as it comes and is handed to receive when it is whole; the answer waits for all of them to be
-durable. When the body breaks off in the middle, the parts that were whole stay: sending them again changes nothing.
+durable. When the body breaks off in the middle, the files that were whole stay: sending them again changes nothing.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
-from concurrent.futures import Future
 from contextlib import AsyncExitStack, aclosing
-from dataclasses import dataclass, field
 
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dicomweb_server.model.errors import BadRequest, DicomwebError, Rejected, TooLarge, UnsupportedMedia
-from dicomweb_server.model.records import LOCAL, Door, Origin, Outcome
-from dicomweb_server.web import address, datasets, params, store_answer, upload
+from dicomweb_server.model.errors import BadRequest, DicomwebError, UnsupportedMedia
+from dicomweb_server.web import address, datasets, described, params, store_answer, upload
+from dicomweb_server.web.batch import Batch
 from dicomweb_server.web.datasets import Form
 from dicomweb_server.web.headers import warning
 from dicomweb_server.web.mediatypes import ContentType, content_type
 from dicomweb_server.web.parts import Begin, Data, End, PartReader
-from dicomweb_server.web.ports import Receiving
 from dicomweb_server.web.services import services_of
 from dicomweb_server.web.staging import StagedFile
 from dicomweb_server.web.store_answer import StoreAnswer
 from dicomweb_server.web.upload import UploadLimits
 
 DICOM = "application/dicom"
-_TAKEN = (f'multipart/related; type="{DICOM}"', DICOM)
+METADATA = described.JSON_TYPES | described.XML_TYPES
+_TAKEN = (DICOM, *(f'multipart/related; type="{kind}"' for kind in (DICOM, *sorted(METADATA))))
 _PART_TYPES = frozenset({DICOM, "application/octet-stream", ""})
-
-
-@dataclass
-class Batch:
-    """The parts of one request that were handed over, in order."""
-
-    receive: Receiving
-    study: str | None
-    limits: UploadLimits
-    handed: list[Future[Outcome] | Rejected] = field(default_factory=list)
-
-    def new_file(self) -> StagedFile:
-        return StagedFile(self.receive.stage())
-
-    async def write(self, file: StagedFile, content: bytes) -> None:
-        if file.size + len(content) > self.limits.max_part:
-            raise TooLarge(f"a part is longer than {self.limits.max_part} bytes")
-        await file.write(content)
-
-    async def hand_over(self, file: StagedFile) -> None:
-        await file.close()
-        self.handed.append(self.receive.submit(file.path, Origin(Door.STOW), study=self.study, principal=LOCAL))
-
-    def refuse(self, text: str) -> None:
-        self.handed.append(Rejected(text, reason=store_answer.CANNOT_UNDERSTAND))
-
-    async def settled(self) -> list[Outcome | DicomwebError]:
-        """Wait until each part is durable or refused."""
-        return [await _settled(one) for one in self.handed]
 
 
 async def store(request: Request) -> Response:
@@ -73,7 +41,13 @@ async def store(request: Request) -> Response:
     batch = Batch(services_of(request).receive, study, limits)
     try:
         async with aclosing(upload.body(request, limits)) as body:
-            await (_whole(body, batch) if kind.kind == DICOM else _parts(body, kind, batch))
+            if kind.kind == DICOM:
+                await _whole(body, batch)
+            elif kind.root in METADATA:
+                pool = services_of(request).pool
+                await described.store(body, kind, batch, pool=pool, url=f"{base}/studies/{study or ''}")
+            else:
+                await _parts(body, kind, batch)
     except DicomwebError:
         await batch.settled()
         raise
@@ -114,20 +88,11 @@ def _is_dicom(headers: dict[str, str]) -> bool:
     return kind is not None and kind.kind in _PART_TYPES
 
 
-async def _settled(one: Future[Outcome] | Rejected) -> Outcome | DicomwebError:
-    if isinstance(one, Rejected):
-        return one
-    try:
-        return await asyncio.wrap_future(one)
-    except DicomwebError as error:
-        return error
-
-
 def _kind(request: Request) -> ContentType:
     """What the body is. Raises UnsupportedMedia."""
     kind = content_type(request.headers.get("content-type", ""))
     single = kind is not None and kind.kind == DICOM
-    multipart = kind is not None and kind.kind == "multipart/related" and kind.root in (DICOM, "")
+    multipart = kind is not None and kind.kind == "multipart/related" and kind.root in {DICOM, "", *METADATA}
     if kind is None or not (single or multipart):
         raise UnsupportedMedia("this Content-Type is not stored", available=_TAKEN)
     return kind

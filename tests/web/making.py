@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
+from typing import ParamSpec, TypeVar, cast
 
 import httpx
 import pydicom
@@ -20,6 +20,9 @@ from dicomweb_server.model.records import LOCAL, Fate, Origin, Outcome, Principa
 from dicomweb_server.web.app import WebOptions, make_app
 from dicomweb_server.web.ports import Deleting, Receiving
 from dicomweb_server.web.services import Services
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 BASE_URL = "http://testserver"
 STUDY_MISMATCH = 0xA900
@@ -101,6 +104,19 @@ class ReadingReceive:
         return Outcome(key, dataset.SOPClassUID, self.fates.get(key.instance, Fate.STORED))
 
 
+class HerePool:
+    """Runs what belongs into a pool process right here."""
+
+    async def run(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        return work(*args, **kwargs)
+
+    def run_blocking(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        return work(*args, **kwargs)
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
 def searching(matches: Sequence[bytes] = (), *, remaining: int = 0) -> RecordingSearch:
     return RecordingSearch(Page(tuple(matches), remaining))
 
@@ -111,6 +127,7 @@ def services(
     return Services(
         catalog=cast(Catalog, CountingOnly(search or searching())),
         receive=receive or ReadingReceive(Path("/nonexistent")),
+        pool=HerePool(),
         deletion=deletion,
     )
 
