@@ -7,24 +7,18 @@ import hashlib
 import orjson
 
 from dicomweb_server.dicom.charset import is_known
-from dicomweb_server.dicom.elements import DataSet, Walked, find
+from dicomweb_server.dicom.elements import Walked
 from dicomweb_server.dicom.frames import NativeFrames
 from dicomweb_server.dicom.framing import frame_index
+from dicomweb_server.dicom.identity import identity, text_of
 from dicomweb_server.dicom.jsonmodel import data_set_json
-from dicomweb_server.dicom.part10 import Head
 from dicomweb_server.dicom.reading import opened
 from dicomweb_server.dicom.source import BytesSource, Source
 from dicomweb_server.dicom.syntaxes import EXPLICIT_LE
 from dicomweb_server.dicom.tags import AVAILABLE_TRANSFER_SYNTAX, SPECIFIC_CHARACTER_SET, hex_of
-from dicomweb_server.dicom.walk import CANNOT_UNDERSTAND, KEEP_ARRAY, KEEP_BINARY
-from dicomweb_server.model.errors import Rejected
-from dicomweb_server.model.ids import DEFAULT_TENANT, InstanceKey, is_uid
+from dicomweb_server.dicom.walk import KEEP_ARRAY, KEEP_BINARY
+from dicomweb_server.model.ids import DEFAULT_TENANT, InstanceKey
 from dicomweb_server.model.records import BASE, Derived
-
-DOES_NOT_MATCH = 0xA900
-"""Data set does not match SOP class, or group 2 (PS3.4 B.2.3, S-10, S-14)."""
-
-SOP_CLASS, SOP_INSTANCE, STUDY, SERIES = 0x00080016, 0x00080018, 0x0020000D, 0x0020000E
 
 _WHOLE = 8 << 20
 """A file up to this is read at once, for parse and digest together."""
@@ -47,8 +41,8 @@ def derive(
         source = BytesSource(source.read(0, source.size))
     file = opened(source)
     walked = file.walk(keep_binary=inline_limit, keep_array=array_limit)
-    uids = _identity(walked.elements, file.head)
-    key = InstanceKey(uids[STUDY], uids[SERIES], uids[SOP_INSTANCE], tenant)
+    uids = identity(walked.elements, file.head)
+    key = InstanceKey(uids.study, uids.series, uids.sop_instance, tenant)
     prefix = f"{BASE.decode()}/studies/{key.study}/series/{key.series}/instances/{key.instance}/bulkdata"
     metadata = data_set_json(walked.elements, prefix, little_endian=walked.little_endian)
     frames = frame_index(walked, file.stream, file.syntax)
@@ -63,7 +57,7 @@ def derive(
     _warn_of_charset(walked)
     return Derived(
         key=key,
-        sop_class=uids[SOP_CLASS],
+        sop_class=uids.sop_class,
         transfer_syntax=transfer_syntax,
         metadata=metadata,
         metadata_json=orjson.dumps(metadata),
@@ -79,49 +73,8 @@ def _tag(member: tuple[str, object]) -> str:
     return member[0]
 
 
-def _identity(elements: DataSet, head: Head) -> dict[int, str]:
-    """The four UIDs every stored instance has. Raises Rejected (S-14)."""
-    found = {tag: _text(elements, tag) for tag in (SOP_CLASS, SOP_INSTANCE, STUDY, SERIES)}
-    sop_class, sop_instance = (
-        next((uid for uid in candidates if is_uid(uid)), None)
-        for candidates in ((found[SOP_CLASS], head.sop_class), (found[SOP_INSTANCE], head.sop_instance))
-    )
-    for tag, uid in found.items():
-        if not is_uid(uid):
-            raise Rejected(
-                f"{_NAMES[tag]} is {'not a UID' if uid else 'missing'}",
-                reason=CANNOT_UNDERSTAND,
-                sop_class=sop_class,
-                sop_instance=sop_instance,
-            )
-    for told, tag in ((head.sop_class, SOP_CLASS), (head.sop_instance, SOP_INSTANCE)):
-        if told and told != found[tag]:
-            raise Rejected(
-                f"{_NAMES[tag]} differs between group 2 and the data set",
-                reason=DOES_NOT_MATCH,
-                sop_class=found[SOP_CLASS],
-                sop_instance=found[SOP_INSTANCE],
-            )
-    return found
-
-
-_NAMES = {
-    SOP_CLASS: "SOP Class UID",
-    SOP_INSTANCE: "SOP Instance UID",
-    STUDY: "Study Instance UID",
-    SERIES: "Series Instance UID",
-}
-
-
-def _text(elements: DataSet, tag: int) -> str:
-    element = find(elements, tag)
-    if element is None or not isinstance(element.value, bytes):
-        return ""
-    return element.value[:256].decode("latin-1").strip(" \0")
-
-
 def _warn_of_charset(walked: Walked) -> None:
-    declared = _text(walked.elements, SPECIFIC_CHARACTER_SET)
+    declared = text_of(walked.elements, SPECIFIC_CHARACTER_SET)
     if any(name.strip() and not is_known(name) for name in declared.split("\\")):
         walked.warnings.append("the character set is unknown")
 

@@ -65,8 +65,8 @@ def _native(walked: Walked, facts: dict[int, Element], pixels: Element, syntax: 
     declared = _declared(facts)
     count = max(1, declared or 1)
     available = pixels.length * 8
-    allocated = {FLOAT_PIXELS: 32, DOUBLE_PIXELS: 64}.get(pixels.tag) or _number(walked, facts, BITS)
-    area = _number(walked, facts, ROWS) * _number(walked, facts, COLUMNS) * (_number(walked, facts, SAMPLES) or 1)
+    allocated = {FLOAT_PIXELS: 32, DOUBLE_PIXELS: 64}.get(pixels.tag) or number_of(walked, facts, BITS)
+    area = number_of(walked, facts, ROWS) * number_of(walked, facts, COLUMNS) * (number_of(walked, facts, SAMPLES) or 1)
     frame_bits = area * allocated
     if "422" in _text(facts, PHOTOMETRIC) and area * allocated * 2 // 3 * count <= available < frame_bits * count:
         # Two pixels share their chroma samples (PS3.3 C.7.6.3.1.2).
@@ -79,9 +79,7 @@ def _native(walked: Walked, facts: dict[int, Element], pixels: Element, syntax: 
         walked.warnings.append(f"there is pixel data for {held} of {count} frames")
     elif available - frame_bits * count > 15:
         walked.warnings.append("there is more pixel data than the frames need")
-    word = 1
-    if not walked.little_endian or syntax.pixels_swapped:
-        word = _word(pixels.vr, allocated)
+    word = 1 if walked.little_endian and not syntax.pixels_swapped else pixel_word(pixels.vr, allocated)
     return NativeFrames(
         count=min(count, held),
         deflated=syntax.deflated,
@@ -93,7 +91,7 @@ def _native(walked: Walked, facts: dict[int, Element], pixels: Element, syntax: 
     )
 
 
-def _word(vr: str, allocated: int) -> int:
+def pixel_word(vr: str, allocated: int) -> int:
     """Bytes of one word of pixel data in big endian: those of the VR, or of the larger cells that it holds."""
     word = WORD.get(vr, 2)
     return max(word, allocated // 8) if vr == "OW" and allocated in (16, 32, 64) else word
@@ -194,7 +192,7 @@ def _declared(facts: dict[int, Element]) -> int | None:
     return number or None
 
 
-def _number(walked: Walked, facts: dict[int, Element], tag: int) -> int:
+def number_of(walked: Walked, facts: dict[int, Element], tag: int) -> int:
     """The first number of a US, or of a text in its place; 0 where there is none."""
     element = facts.get(tag)
     if element is None or not isinstance(element.value, bytes):

@@ -47,3 +47,11 @@ def opened(source: Source) -> Opened:
         head = replace(head, transfer_syntax=found, sound=False, warnings=warnings)
         syntax = syntax_of(found)
     return Opened(head, syntax, source, head.dataset_start)
+
+
+def stream_of(source: Source) -> Source:
+    """What the places of frames and bulk values of a deflated file refer to: its inflated data set.
+
+    Of any other file the file itself. Raises Rejected.
+    """
+    return opened(source).stream
