@@ -60,7 +60,8 @@ class ContextRules:
     """SOP classes stored beside the standard ones."""
     private_classes: bool = False
     """Store any class outside the standard's root."""
-    transfer_syntaxes: Collection[str] = TRANSFER_SYNTAXES
+    extra_syntaxes: Collection[str] = ()
+    """Transfer syntaxes taken beside the standard ones, stored as they come."""
     preference: Preference = Preference.COMPRESSED
 
     def answer(self, proposal: Proposal) -> list[ContextAnswer]:
@@ -72,7 +73,7 @@ class ContextRules:
         if abstract == VERIFICATION:
             usable: Collection[str] = UNCOMPRESSED
         elif is_uid(abstract) and self._is_storage(abstract, service_classes):
-            usable = self.transfer_syntaxes
+            usable = TRANSFER_SYNTAXES.union(self.extra_syntaxes)
         else:
             return ContextAnswer(context.id, 3, IMPLICIT_LE)
         chosen = choose([syntax for syntax in context.transfer_syntaxes if syntax in usable], self.preference)

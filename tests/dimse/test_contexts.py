@@ -20,7 +20,7 @@ from pynetdicom.pdu_primitives import (
 from pynetdicom.presentation import AllStoragePresentationContexts, PresentationContext, build_context
 
 from dicomweb_server.dimse import proposal
-from dicomweb_server.dimse.contexts import ContextRules, Preference, choose
+from dicomweb_server.dimse.contexts import TRANSFER_SYNTAXES, ContextRules, Preference, choose
 from dicomweb_server.dimse.proposal import ContextAnswer, Proposal, ProposedContext
 from dicomweb_server.dimse.server import Server
 from tests.dimse import peer
@@ -85,6 +85,13 @@ def test_a_private_class_is_stored_by_name_by_setting_or_when_called_storage(
 ) -> None:
     (answer,) = rules.answer(of((PRIVATE, [EXPLICIT]), service_classes=service_classes))
     assert answer == ContextAnswer(1, 0, EXPLICIT)
+
+
+def test_further_transfer_syntaxes_are_taken_by_setting() -> None:
+    ge_private = "1.2.840.113619.5.2"
+    asked = of((CT, [ge_private]))
+    assert ContextRules().answer(asked) == [ContextAnswer(1, 4, IMPLICIT)]
+    assert ContextRules(extra_syntaxes=[ge_private]).answer(asked) == [ContextAnswer(1, 0, ge_private)]
 
 
 def test_a_retired_storage_class_is_still_taken() -> None:
@@ -164,7 +171,7 @@ def test_the_answer_is_read_by_pynetdicom(server: Server) -> None:
 
 
 def test_accepting_128_contexts_of_every_syntax_takes_a_moment_only() -> None:
-    syntaxes = sorted(ContextRules().transfer_syntaxes)
+    syntaxes = sorted(TRANSFER_SYNTAXES)
     contexts = [build_context(c.abstract_syntax, syntaxes) for c in AllStoragePresentationContexts[:128]]
     request = written_by_pynetdicom(contexts)
     durations = []
