@@ -11,7 +11,7 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Route
 
 from dicomweb_server.model.errors import DicomwebError
-from dicomweb_server.web import deleting, operations, page, problems, qido, stow, viewer
+from dicomweb_server.web import capabilities, deleting, operations, page, problems, qido, stow, viewer
 from dicomweb_server.web.address import AddressRules
 from dicomweb_server.web.cors import Cors, CorsRules
 from dicomweb_server.web.envelope import Envelope
@@ -73,6 +73,8 @@ def dicomweb(options: WebOptions) -> list[BaseRoute]:
         "/instances": Resource(GET=qido.instances),
         SERIES: Resource(DELETE=delete),
         STUDY: Resource(POST=stow.store, DELETE=delete),
+        "": Resource(OPTIONS=capabilities.answer),
+        "/capabilities": Resource(GET=capabilities.answer),
     }
     return [Route(options.address.root + path, resource) for path, resource in table.items()]
 

@@ -27,7 +27,7 @@ from dicomweb_server.web.upload import UploadLimits
 
 DICOM = "application/dicom"
 METADATA = described.JSON_TYPES | described.XML_TYPES
-_TAKEN = (DICOM, *(f'multipart/related; type="{kind}"' for kind in (DICOM, *sorted(METADATA))))
+TAKEN = (DICOM, *(f'multipart/related; type="{kind}"' for kind in (DICOM, *sorted(METADATA))))
 _PART_TYPES = frozenset({DICOM, "application/octet-stream", ""})
 
 
@@ -94,7 +94,7 @@ def _kind(request: Request) -> ContentType:
     single = kind is not None and kind.kind == DICOM
     multipart = kind is not None and kind.kind == "multipart/related" and kind.root in {DICOM, "", *METADATA}
     if kind is None or not (single or multipart):
-        raise UnsupportedMedia("this Content-Type is not stored", available=_TAKEN)
+        raise UnsupportedMedia("this Content-Type is not stored", available=TAKEN)
     return kind
 
 
