@@ -14,6 +14,9 @@ from dicomweb_server.web.ports import Receiving
 from dicomweb_server.web.staging import StagedFile
 from dicomweb_server.web.upload import UploadLimits
 
+IN_FLIGHT = 256
+"""Instances of one request that wait for receive at a time."""
+
 
 @dataclass
 class Batch:
@@ -35,9 +38,12 @@ class Batch:
     async def hand_over(self, file: StagedFile) -> None:
         await file.close()
         file.keep()
-        self.submit(file.path)
+        await self.submit(file.path)
 
-    def submit(self, staged: Path) -> None:
+    async def submit(self, staged: Path) -> None:
+        """Hand over a file. A sender faster than receive waits here, instead of filling the staging folder."""
+        if len(self.handed) >= IN_FLIGHT:
+            await _settled(self.handed[-IN_FLIGHT])
         self.handed.append(self.receive.submit(staged, Origin(Door.STOW), study=self.study, principal=LOCAL))
 
     def refuse(self, text: str, *, sop_class: str | None = None, sop_instance: str | None = None) -> None:

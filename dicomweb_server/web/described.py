@@ -103,7 +103,7 @@ async def _hand_over(data_set: Any, bulk: Mapping[str, Sequence[BulkPart]], batc
         await asyncio.to_thread(made.unlink, missing_ok=True)
         batch.refuse(str(error), sop_class=uid_of(data_set, SOP_CLASS), sop_instance=uid_of(data_set, SOP_INSTANCE))
         return
-    batch.submit(made)
+    await batch.submit(made)
 
 
 def _referred(data_set: DicomJson, parts: Sequence[SentPart], url: str) -> dict[str, list[BulkPart]]:
