@@ -187,7 +187,7 @@ def _in_folder(path: Path, put: Callable[[], None]) -> None:
         try:
             return put()
         except FileNotFoundError:
-            with suppress(FileNotFoundError):
+            with suppress(FileNotFoundError, FileExistsError):
                 path.parent.mkdir(parents=True, exist_ok=True)
     return put()
 
