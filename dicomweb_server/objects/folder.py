@@ -10,6 +10,7 @@ import asyncio
 import errno
 import os
 import secrets
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -24,8 +25,8 @@ BLOCK = 1 << 20
 
 STAGING = ".staging"
 
-_PATIENCE = 100
-"""How often a folder is made anew that a concurrent deletion takes away again."""
+_PATIENCE = 20
+"""How often a folder is made anew that another process takes away again."""
 
 _NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS})
 
@@ -36,6 +37,8 @@ class FolderStore:
     def __init__(self, root: Path) -> None:
         self._root = root.absolute()
         self._staging = self._root / STAGING
+        self._folders = threading.Lock()
+        """Held while a folder is made for a file, or taken away for being empty."""
         try:
             self._staging.mkdir(parents=True, exist_ok=True)
             sync_folders([self._root], up_to=self._root.parent)
@@ -65,7 +68,7 @@ class FolderStore:
             try:
                 draft.write_bytes(body)
                 sync_files([draft])
-                _in_folder(path, lambda: _move(draft, path))
+                self._in_folder(path, lambda: _move(draft, path))
                 sync_folders([path.parent], up_to=self._root)
             finally:
                 with suppress(FileNotFoundError):
@@ -140,18 +143,32 @@ class FolderStore:
 
     def _place(self, staged: Path, path: Path) -> None:
         try:
-            _in_folder(path, lambda: _link(staged, path))
+            self._in_folder(path, lambda: _link(staged, path))
         except FileExistsError:
             if not staged.samefile(path):
                 raise BackendFailed("an object of that key is there already") from None
 
+    def _in_folder(self, path: Path, put: Callable[[], None]) -> None:
+        """Call ``put``, making the folder of ``path`` when it is missing, also when it is deleted meanwhile."""
+        try:
+            return put()
+        except FileNotFoundError:
+            pass
+        with self._folders:
+            for _ in range(_PATIENCE):
+                with suppress(FileNotFoundError, FileExistsError):
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                try:
+                    return put()
+                except FileNotFoundError:
+                    continue
+        return put()
+
     def _remove_empty(self, folder: Path) -> None:
-        while folder != self._root:
-            try:
+        with self._folders, suppress(OSError):
+            while folder != self._root:
                 folder.rmdir()
-            except OSError:
-                return
-            folder = folder.parent
+                folder = folder.parent
 
     def _open(self, key: str) -> int:
         try:
@@ -179,17 +196,6 @@ class FolderStore:
             raise translated(error) from error
         finally:
             os.close(descriptor)
-
-
-def _in_folder(path: Path, put: Callable[[], None]) -> None:
-    """Call ``put``, making the folder of ``path`` when it is missing, also when it is deleted meanwhile."""
-    for _ in range(_PATIENCE):
-        try:
-            return put()
-        except FileNotFoundError:
-            with suppress(FileNotFoundError, FileExistsError):
-                path.parent.mkdir(parents=True, exist_ok=True)
-    return put()
 
 
 def _move(draft: Path, path: Path) -> None:
