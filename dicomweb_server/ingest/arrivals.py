@@ -1,0 +1,153 @@
+"""Arrivals on their way through receive, and how many of them there may be."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterable
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from dicomweb_server.ingest.deciding import Compared
+from dicomweb_server.model.errors import OutOfResources
+from dicomweb_server.model.ids import InstanceKey
+from dicomweb_server.model.records import Derived, Fate, Origin, Outcome
+
+
+@dataclass(eq=False, slots=True)
+class Waiting:
+    """A staged and derived instance that waits for its commit."""
+
+    handed: Handed
+    derived: Derived
+    version: str
+    object_key: str
+    adopted: bool = False
+    compared: Compared | None = None
+
+    def succeed(self, fate: Fate) -> None:
+        self.handed.leave()
+        self.handed.answer.set_result(Outcome(self.derived.key, self.derived.sop_class, fate, self.derived.warnings))
+
+    def fail(self, error: Exception) -> None:
+        self.handed.fail(error)
+
+
+@dataclass(eq=False, slots=True)
+class Handed:
+    """A staged file that a door handed over: whoever holds its ``answer`` learns what became of it."""
+
+    staged: Path
+    origin: Origin
+    size: int
+    gate: Gate
+    answer: Future[Outcome]
+
+    def fail(self, error: Exception) -> None:
+        self.leave()
+        self.answer.set_exception(error)
+
+    def leave(self) -> None:
+        """The staged file is gone before anybody hears the answer."""
+        with suppress(OSError):
+            self.staged.unlink()
+        self.gate.leave(self.size)
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """How much may be inside receive at once."""
+
+    arrivals: int = 20_000
+    """Files handed over and not answered yet."""
+    size: int = 32 << 30
+    """Bytes of those files."""
+    derived: int = 256
+    """Files read and waiting for the commit, each with its metadata in memory."""
+
+
+class Gate:
+    """Counts what is inside, and refuses what would be too much."""
+
+    def __init__(self, capacity: Capacity) -> None:
+        self._capacity = capacity
+        self._changed = threading.Condition()
+        self._arrivals = 0
+        self._size = 0
+
+    def check(self) -> None:
+        """Raises OutOfResources when nothing more may come in."""
+        with self._changed:
+            self._refuse_beyond(self._arrivals + 1, self._size)
+
+    def enter(self, size: int) -> None:
+        """Raises OutOfResources. One file alone may be of any size."""
+        with self._changed:
+            self._refuse_beyond(self._arrivals + 1, self._size + size if self._arrivals else 0)
+            self._arrivals += 1
+            self._size += size
+
+    def leave(self, size: int) -> None:
+        with self._changed:
+            self._arrivals -= 1
+            self._size -= size
+            self._changed.notify_all()
+
+    def wait_until_empty(self) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._arrivals == 0)
+
+    def _refuse_beyond(self, arrivals: int, size: int) -> None:
+        if arrivals > self._capacity.arrivals or size > self._capacity.size:
+            raise OutOfResources("too many instances are being received at once")
+
+
+class Inbox:
+    """Derived arrivals on their way to the committing thread."""
+
+    def __init__(self, room: int) -> None:
+        self._room = room
+        self._changed = threading.Condition()
+        self._waiting: deque[Waiting] = deque()
+        self._closed = False
+
+    def put(self, arrival: Waiting) -> None:
+        """Blocks while there is no room: this holds up the reading of more."""
+        with self._changed:
+            self._changed.wait_for(lambda: len(self._waiting) < self._room)
+            self._waiting.append(arrival)
+            self._changed.notify_all()
+
+    def put_back(self, arrivals: Iterable[Waiting]) -> None:
+        """What was inside before goes in front, and never waits for room."""
+        with self._changed:
+            self._waiting.extendleft(reversed(list(arrivals)))
+            self._changed.notify_all()
+
+    def take(self) -> list[Waiting]:
+        """Everything that waits, once something does; nothing when closed and empty."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._closed)
+            taken = list(self._waiting)
+            self._waiting.clear()
+            self._changed.notify_all()
+            return taken
+
+    def close(self) -> None:
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+
+def first_of_each(arrivals: list[Waiting], limit: int) -> tuple[list[Waiting], list[Waiting]]:
+    """Split into a batch in which no instance occurs twice, of at most ``limit``, and the rest, both in order."""
+    batch: dict[InstanceKey, Waiting] = {}
+    rest = []
+    for arrival in arrivals:
+        if len(batch) < limit and arrival.derived.key not in batch:
+            batch[arrival.derived.key] = arrival
+        else:
+            rest.append(arrival)
+    return list(batch.values()), rest

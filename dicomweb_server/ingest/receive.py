@@ -1,0 +1,188 @@
+"""The one way in: every instance, from every door, is received here.
+
+A door writes a file to ``stage()`` and hands it over. It is read once, on a thread of ours (``submit``) or on the
+caller's (``receive_now``); then the committing thread takes whatever queued up and stores it together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+from dicomweb_server.dicom.source import BytesSource, FileSource, Source
+from dicomweb_server.ingest.arrivals import Capacity, Gate, Handed, Inbox, Waiting
+from dicomweb_server.ingest.commit import GroupCommit
+from dicomweb_server.ingest.deciding import Compared
+from dicomweb_server.ingest.staged import read_staged
+from dicomweb_server.model.errors import BackendFailed, DicomwebError, NotFound, OutOfResources, Rejected
+from dicomweb_server.model.records import LOCAL, Derived, Origin, Outcome, Principal, Version
+from dicomweb_server.objects import layout
+
+log = logging.getLogger(__name__)
+
+MISMATCH = 0xA900
+"""The data set is not what it was announced to be (PS3.4 B.2.3, PS3.18 I.2)."""
+
+Read = Callable[[Path, str], Derived]
+"""Derive a staged file for a tenant, and make it fit to be stored. Raises Rejected, BackendFailed."""
+
+SameContent = Callable[[Source, Source], bool]
+"""Whether two Part 10 files hold the same data set, however encoded."""
+
+
+class Receive:
+    """``close`` waits for what was handed over."""
+
+    def __init__(
+        self,
+        commit: GroupCommit,
+        *,
+        read: Read = read_staged,
+        same_content: SameContent,
+        threads: int = 2,
+        capacity: Capacity | None = None,
+        new_version: Callable[[], str] = lambda: secrets.token_hex(8),
+    ) -> None:
+        capacity = capacity or Capacity()
+        self._commit = commit
+        self._objects = commit.objects
+        self._read = read
+        self._same_content = same_content
+        self._new_version = new_version
+        self._gate = Gate(capacity)
+        self._inbox = Inbox(capacity.derived)
+        self._readers = ThreadPoolExecutor(threads, "receive")
+        self._comparer = ThreadPoolExecutor(1, "compare")
+        self._committer = threading.Thread(target=self._run, name="commit", daemon=True)
+        self._committer.start()
+
+    def stage(self) -> Path:
+        """A fresh path for an arrival. Raises OutOfResources when nothing more may come in."""
+        self._gate.check()
+        return self._objects.staging() / f"{secrets.token_hex(16)}.part"
+
+    def submit(
+        self, staged: Path, origin: Origin, *, study: str | None = None, principal: Principal = LOCAL
+    ) -> Future[Outcome]:
+        """Done when durable; raises Rejected, OutOfResources, BackendFailed. Never blocks.
+
+        The staged file is receive's from now on, and gone when the future is done.
+        """
+        try:
+            handed = self._enter(staged, origin)
+        except DicomwebError as error:
+            refused: Future[Outcome] = Future()
+            refused.set_exception(error)
+            return refused
+        self._readers.submit(self._receive, handed, principal, study=study)
+        return handed.answer
+
+    def receive_now(
+        self,
+        staged: Path,
+        origin: Origin,
+        *,
+        study: str | None = None,
+        sop_class: str | None = None,
+        sop_instance: str | None = None,
+        principal: Principal = LOCAL,
+    ) -> Outcome:
+        """Store a staged file; durable on return. The file is gone afterwards, also when this raises.
+
+        Raises Rejected, with reason A900 when the data set is not of ``study``, ``sop_class`` or ``sop_instance``;
+        OutOfResources, BackendFailed.
+        """
+        handed = self._enter(staged, origin)
+        self._receive(handed, principal, study=study, sop_class=sop_class, sop_instance=sop_instance)
+        return handed.answer.result()
+
+    def close(self) -> None:
+        """Return when everything handed over is answered. Nothing may be handed over any more."""
+        self._readers.shutdown()
+        self._gate.wait_until_empty()
+        self._comparer.shutdown()
+        self._inbox.close()
+        self._committer.join()
+
+    def _enter(self, staged: Path, origin: Origin) -> Handed:
+        try:
+            size = staged.stat().st_size
+            self._gate.enter(size)
+        except OSError:
+            raise BackendFailed("the staged file cannot be read") from None
+        except OutOfResources:
+            staged.unlink(missing_ok=True)
+            raise
+        return Handed(staged, origin, size, self._gate, Future())
+
+    def _receive(self, handed: Handed, principal: Principal, **expected: str | None) -> None:
+        try:
+            derived = self._read(handed.staged, principal.tenant)
+            _check(derived, **expected)
+            version = self._new_version()
+            waiting = Waiting(handed, derived, version, layout.instance(derived.key, version))
+        except Exception as error:  # whoever waits for the answer must learn of every failure
+            handed.fail(error)
+        else:
+            self._inbox.put(waiting)
+
+    def _run(self) -> None:
+        """The committing thread."""
+        while arrivals := self._inbox.take():
+            try:
+                settled = self._commit(arrivals)
+            except Exception as error:  # this thread must live, and whoever waits must learn of every failure
+                log.exception("a commit of %d instances failed", len(arrivals))
+                for arrival in arrivals:
+                    if not arrival.handed.answer.done():
+                        arrival.fail(error)
+                continue
+            if settled.again:
+                self._inbox.put_back(settled.again)
+            for arrival, version in settled.compare:
+                self._comparer.submit(self._compare, arrival, version)
+
+    def _compare(self, arrival: Waiting, version: Version) -> None:
+        try:
+            with FileSource(arrival.handed.staged) as new, self._opened(version) as old:
+                arrival.compared = Compared(version.version, self._same_content(old, new))
+        except NotFound:
+            arrival.compared = None
+        except Exception as error:  # whoever waits for the answer must learn of every failure
+            arrival.fail(error)
+            return
+        self._inbox.put_back([arrival])
+
+    @contextmanager
+    def _opened(self, version: Version) -> Iterator[Source]:
+        path = self._objects.local(version.object_key)
+        if path is None:
+            yield BytesSource(asyncio.run(self._objects.read(version.object_key)))
+            return
+        try:
+            source = FileSource(path)
+        except FileNotFoundError:
+            raise NotFound("the stored version is gone") from None
+        with source:
+            yield source
+
+
+def _check(
+    derived: Derived, *, study: str | None = None, sop_class: str | None = None, sop_instance: str | None = None
+) -> None:
+    told = (study, sop_class, sop_instance)
+    found = (derived.key.study, derived.sop_class, derived.key.instance)
+    for name, one, other in zip(("study", "SOP class", "SOP instance"), told, found, strict=True):
+        if one is not None and one != other:
+            raise Rejected(
+                f"the {name} is another one than announced",
+                reason=MISMATCH,
+                sop_class=derived.sop_class,
+                sop_instance=derived.key.instance,
+            )

@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+import pytest
+
+from dicomweb_server.ingest.deletion import Delete
+from dicomweb_server.model.errors import Gone
+from dicomweb_server.model.ids import InstanceKey, Scope, SeriesKey, StudyKey
+from tests.ingest.conftest import House
+from tests.ingest.files import part10
+
+FIRST, SECOND = InstanceKey("1.1", "1.1.1", "1.1.1.1"), InstanceKey("1.1", "1.1.2", "1.1.2.1")
+
+
+@pytest.mark.parametrize(
+    ("scope", "left"),
+    [
+        (StudyKey("1.1"), set()),
+        (SeriesKey("1.1", "1.1.1"), {SECOND}),
+        (SECOND, {FIRST}),
+    ],
+)
+def test_rows_and_bytes_of_the_scope_go_and_nothing_else(house: House, scope: Scope, left: set[InstanceKey]) -> None:
+    for key in (FIRST, SECOND):
+        house.push(part10(key.instance, study=key.study, series=key.series))
+    delete = Delete(house.store, house.holdings, house.signals)
+    delete(scope)
+    assert set(house.holdings.rows) == left
+    assert house.objects() == {row.object_key for row in house.holdings.rows.values()}
+    assert house.signals.announced[-1] == "changed"
+    with pytest.raises(Gone):
+        delete(scope)

@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+
+import pydicom
+import pytest
+
+from dicomweb_server.catalog.base import NewVersion
+from dicomweb_server.dicom.derive import derive
+from dicomweb_server.dicom.source import BytesSource
+from dicomweb_server.ingest.arrivals import Capacity
+from dicomweb_server.ingest.deciding import Policy
+from dicomweb_server.model.errors import BackendFailed, OutOfResources, Rejected
+from dicomweb_server.model.ids import InstanceKey, SeriesKey
+from dicomweb_server.model.messages import Band, Kind, Ticket
+from dicomweb_server.model.records import Fate
+from tests.ingest.conftest import ORIGIN, House, build
+from tests.ingest.files import SERIES, STUDY, part10
+
+KEY = InstanceKey(STUDY, SERIES, "1.2.3.4.5")
+
+
+def stored(house: House) -> bytes:
+    return Path(str(house.store.local(house.holdings.rows[KEY].object_key))).read_bytes()
+
+
+def test_what_is_received_lies_there_byte_by_byte(house: House) -> None:
+    outcome = house.push(part10())
+    assert (outcome.key, outcome.fate) == (KEY, Fate.STORED)
+    assert stored(house) == part10()
+    assert house.leftovers() == []
+
+
+def test_a_submitted_file_is_received_too(house: House) -> None:
+    assert house.receive.submit(house.staged(part10()), ORIGIN).result(10).fate is Fate.STORED
+    assert stored(house) == part10()
+
+
+def test_its_tickets_are_written_with_it_and_announced(house: House) -> None:
+    house.push(part10())
+    assert house.holdings.tickets == [
+        Ticket(Kind.RECONCILE, SeriesKey(STUDY, SERIES), Band.EAGER, not_before=1005.0),
+        Ticket(Kind.PREPROCESS, KEY),
+    ]
+    assert house.signals.announced == ["tickets"]
+
+
+def test_sending_it_again_changes_nothing(house: House) -> None:
+    house.push(part10())
+    before = house.objects()
+    assert house.push(part10(preamble=b"x" * 128)).fate is Fate.SAME
+    assert house.objects() == before
+    assert house.holdings.transactions == [1]
+    assert house.leftovers() == []
+
+
+@pytest.mark.parametrize(
+    ("policy", "fate", "name"),
+    [
+        (Policy.KEEP_FIRST, Fate.KEPT_FIRST, "Test^One"),
+        (Policy.REFUSE, Fate.REFUSED, "Test^One"),
+        (Policy.REPLACE, Fate.REPLACED, "Another^Name^Here"),
+    ],
+)
+def test_other_content_under_the_same_uids_meets_the_policy(
+    tmp_path: Path, policy: Policy, fate: Fate, name: str
+) -> None:
+    house = build(tmp_path, policy)
+    house.push(part10())
+    assert house.push(part10(name="Another^Name^Here")).fate is fate
+    assert pydicom.dcmread(BytesIO(stored(house))).PatientName == name
+    house.receive.close()
+
+
+def test_the_same_content_in_another_encoding_is_no_conflict(house: House) -> None:
+    house.push(part10())
+    twin = part10(name="Test^Two")
+    assert len(twin) == len(part10())
+    assert house.push(twin).fate is Fate.SAME
+
+
+def test_one_instance_sent_many_times_at_once_is_stored_once(house: House) -> None:
+    house.holdings.gate.clear()
+    futures = [house.receive.submit(house.staged(part10()), ORIGIN) for _ in range(20)]
+    house.holdings.gate.set()
+    fates = sorted(future.result(10).fate for future in futures)
+    assert fates == [Fate.SAME] * 19 + [Fate.STORED]
+    assert len(house.objects()) == 1
+
+
+def test_what_queues_up_shares_a_transaction(house: House) -> None:
+    house.holdings.gate.clear()
+    futures = [house.receive.submit(house.staged(part10(f"1.2.9.{n}")), ORIGIN) for n in range(40)]
+    house.holdings.gate.set()
+    assert {future.result(10).fate for future in futures} == {Fate.STORED}
+    assert len(house.holdings.transactions) < 20
+    assert sum(house.holdings.transactions) == 40
+
+
+def test_the_loser_of_a_race_is_decided_anew_and_leaves_no_object(house: House) -> None:
+    house.holdings.intruder = NewVersion(derive(BytesSource(part10())), ORIGIN, "theirs", "instances/1/1/1-theirs.dcm")
+    assert house.push(part10()).fate is Fate.SAME
+    assert house.holdings.rows[KEY].version == "theirs"
+    assert house.objects() == set()
+
+
+@pytest.mark.parametrize(
+    "expected", [{"study": "9.9"}, {"sop_class": "1.2.840.10008.5.1.4.1.1.2"}, {"sop_instance": "1.2.3.4.6"}]
+)
+def test_what_is_not_as_announced_is_rejected(house: House, expected: dict[str, str]) -> None:
+    with pytest.raises(Rejected) as caught:
+        house.push(part10(), **expected)
+    assert caught.value.reason == 0xA900
+    assert caught.value.sop_instance == "1.2.3.4.5"
+    assert house.leftovers() == []
+
+
+def test_one_that_is_no_dicom_does_not_fail_the_others(house: House) -> None:
+    bad = house.receive.submit(house.staged(b"<html>not here</html>"), ORIGIN)
+    good = house.receive.submit(house.staged(part10()), ORIGIN)
+    with pytest.raises(Rejected):
+        bad.result(10)
+    assert good.result(10).fate is Fate.STORED
+    assert house.leftovers() == []
+
+
+def test_a_full_disk_answers_everybody_and_stores_nothing(house: House) -> None:
+    house.holdings.failures.append(OutOfResources("the disk is full"))
+    with pytest.raises(OutOfResources):
+        house.push(part10())
+    assert house.holdings.rows == {}
+    assert house.leftovers() == []
+    assert house.push(part10()).fate is Fate.STORED
+
+
+def test_an_instance_the_catalog_chokes_on_does_not_cost_its_neighbours(house: House) -> None:
+    house.holdings.indigestible.add(InstanceKey(STUDY, SERIES, "1.2.9.3"))
+    house.holdings.gate.clear()
+    futures = [house.receive.submit(house.staged(part10(f"1.2.9.{n}")), ORIGIN) for n in range(6)]
+    house.holdings.gate.set()
+    assert [future.exception(10) is None for future in futures] == [True, True, True, False, True, True]
+    assert len(house.holdings.rows) == 5
+
+
+def test_a_transaction_that_failed_but_was_written_leaves_no_row_without_its_object(house: House) -> None:
+    house.holdings.failures.append(BackendFailed("the connection broke", passing=True))
+    house.holdings.writes_despite = True
+    with pytest.raises(BackendFailed):
+        house.push(part10())
+    assert stored(house) == part10()
+    assert house.push(part10()).fate is Fate.SAME
+    assert stored(house) == part10()
+
+
+def test_no_more_may_come_in_than_there_is_room_for(tmp_path: Path) -> None:
+    house = build(tmp_path, Policy.KEEP_FIRST, Capacity(arrivals=2))
+    house.holdings.gate.clear()
+    waiting = [house.receive.submit(house.staged(part10(f"1.2.9.{n}")), ORIGIN) for n in range(2)]
+    with pytest.raises(OutOfResources):
+        house.receive.stage()
+    late = house.store.staging() / "late.part"
+    late.write_bytes(part10())
+    with pytest.raises(OutOfResources):
+        house.receive.submit(late, ORIGIN).result(10)
+    assert not late.exists()
+    house.holdings.gate.set()
+    assert {future.result(10).fate for future in waiting} == {Fate.STORED}
+    assert house.push(part10()).fate is Fate.STORED
+    house.receive.close()
+
+
+def test_closing_waits_for_what_was_handed_over(house: House) -> None:
+    futures = [house.receive.submit(house.staged(part10(f"1.2.9.{n}")), ORIGIN) for n in range(10)]
+    house.receive.close()
+    assert all(future.done() for future in futures)
