@@ -9,6 +9,7 @@ from dicomweb_server.catalog.base import Holdings
 from dicomweb_server.model.errors import BackendFailed
 from dicomweb_server.model.ids import Scope
 from dicomweb_server.model.records import LOCAL, Principal
+from dicomweb_server.objects import layout
 from dicomweb_server.objects.base import ObjectStore
 from dicomweb_server.signals.base import CHANGED, Signals
 
@@ -27,8 +28,9 @@ class Delete:
         """Bytes, metadata, thumbnails and search entries are gone on return. Raises NotFound, Gone."""
         scope = replace(scope, tenant=principal.tenant)
         orphans = self.holdings.delete(scope, reason=reason)
+        pictures = [key for key in map(layout.thumbnail_of, orphans) if key is not None]
         try:
-            self.objects.delete(orphans)
+            self.objects.delete([*orphans, *pictures])
         except BackendFailed:
             log.warning("%d objects of what was deleted are left to the sweep", len(orphans))
         self.signals.announce(CHANGED, _name(scope))

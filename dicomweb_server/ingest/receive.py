@@ -15,6 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+from dicomweb_server.dicom.rewrite import same_content
 from dicomweb_server.dicom.source import BytesSource, FileSource, Source
 from dicomweb_server.ingest.arrivals import Capacity, Gate, Handed, Inbox, Waiting
 from dicomweb_server.ingest.commit import GroupCommit
@@ -44,7 +45,7 @@ class Receive:
         commit: GroupCommit,
         *,
         read: Read = read_staged,
-        same_content: SameContent,
+        same_content: SameContent = same_content,
         threads: int = 2,
         capacity: Capacity | None = None,
         new_version: Callable[[], str] = lambda: secrets.token_hex(8),

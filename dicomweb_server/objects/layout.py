@@ -21,6 +21,14 @@ def thumbnail(key: InstanceKey, version: str) -> str:
     return f"{_root(key)}thumbnails/{_path(key)}-{version}.jpg"
 
 
+def thumbnail_of(object_key: str) -> str | None:
+    """The key of the picture drawn from the instance at ``object_key``; None when that is no instance."""
+    root, instances, path = object_key.rpartition("instances/")
+    if not instances or not path.endswith(".dcm"):
+        return None
+    return f"{root}thumbnails/{path.removesuffix('.dcm')}.jpg"
+
+
 def series_metadata(key: SeriesKey, etag: str) -> str:
     """The identity form; the gzip form has ``.gz`` after it."""
     return f"{series_documents(key)}{etag}.json"
