@@ -3,6 +3,7 @@
 DicomwebError
   BadRequest            the caller asked for something malformed
     NotAcceptable       nothing this server can give fits the Accept header
+      Undecodable       the stored pixels cannot be decoded, so only the stored form can be had
     UnsupportedMedia    the request body is of a kind this server does not read
     TooLarge            the request is larger than this server takes
   NotFound              the thing named does not exist here
@@ -32,6 +33,10 @@ class NotAcceptable(BadRequest):
     def __init__(self, reason: str, *, available: tuple[str, ...] = ()) -> None:
         super().__init__(reason)
         self.available = available
+
+
+class Undecodable(NotAcceptable):
+    """The stored pixels cannot be decoded: broken, lying about themselves, too large, or of an unknown encoding."""
 
 
 class UnsupportedMedia(BadRequest):

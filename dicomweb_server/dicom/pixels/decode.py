@@ -1,0 +1,136 @@
+"""One stored frame to cells, whatever the transfer syntax.
+
+Compressed colour comes out as RGB unless the caller keeps YBR (T-09): JPEG's YCbCr is turned by the JPEG decoder
+itself. Where codestream and data set disagree, the codestream governs, except for what it leaves open (T-10).
+``docs/pixels.md`` says which decoder is followed where decoders disagree.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import imagecodecs
+import numpy as np
+
+from dicomweb_server.dicom.pixels.arrays import Cells
+from dicomweb_server.dicom.pixels.codestream import Codestream, codestream
+from dicomweb_server.dicom.pixels.facts import MAX_FRAME_SIZE, Element, ImageFacts
+from dicomweb_server.dicom.pixels.families import EXPLICIT_BE, Family, family
+from dicomweb_server.dicom.pixels.native import from_native, inflated
+from dicomweb_server.dicom.pixels.rle import decode_rle
+from dicomweb_server.model.errors import Undecodable
+
+_DECODER_ERRORS = (
+    imagecodecs.Jpeg8Error,
+    imagecodecs.JpeglsError,
+    imagecodecs.Jpeg2kError,
+    imagecodecs.Htj2kError,
+    imagecodecs.JpegxlError,
+    RuntimeError,
+    ValueError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Decoded cells, and how to read them."""
+
+    cells: Cells
+    photometric: str
+
+
+def decode(data: bytes, facts: ImageFacts, *, keep_ybr: bool = False) -> Frame:
+    """Decode one frame. Raises Undecodable for whatever is wrong with it.
+
+    Cells are interleaved and little endian, of BitsAllocated, 1-bit pixels one byte each. Unused high bits of native
+    cells stay as stored. ``keep_ybr``: leave JPEG components as they are coded.
+    """
+    kind = family(facts.transfer_syntax)
+    match kind:
+        case None:
+            raise Undecodable(f"no decoder for transfer syntax {facts.transfer_syntax[:64]}")
+        case Family.NATIVE:
+            cells = from_native(data, facts, big_endian=facts.transfer_syntax == EXPLICIT_BE)
+            return Frame(cells, "YBR_FULL" if facts.subsampled else facts.photometric)
+        case Family.DEFLATED_FRAME:
+            return Frame(from_native(inflated(data, facts), facts), facts.photometric)
+        case Family.RLE:
+            return Frame(decode_rle(data, facts), facts.photometric)
+    stream = _stream_of(data, facts, kind)
+    try:
+        cells, photometric = _decompressed(data, facts, stream, keep_ybr)
+    except _DECODER_ERRORS as error:
+        raise Undecodable(f"the {kind.name.replace('_', ' ')} frame cannot be decoded") from error
+    return Frame(_as_cells(cells, facts, stream), photometric)
+
+
+def _stream_of(data: bytes, facts: ImageFacts, kind: Family) -> Codestream:
+    """The frame's own header, after checking it against the data set."""
+    if facts.element is not Element.INTEGER:
+        raise Undecodable("compressed float pixels")
+    stream = codestream(data)
+    if stream is None or stream.family is not kind:
+        raise Undecodable("the frame is not encoded as its transfer syntax says")
+    if stream.rows * stream.columns * (stream.components or facts.samples) * 2 > MAX_FRAME_SIZE:
+        raise Undecodable(f"the frame says it is {stream.rows} x {stream.columns}, larger than this server decodes")
+    if (stream.rows, stream.columns) != (facts.rows, facts.columns):
+        raise Undecodable(
+            f"the frame is {stream.rows} x {stream.columns}, its description {facts.rows} x {facts.columns}"
+        )
+    if stream.components not in {None, facts.samples}:
+        raise Undecodable(f"the frame has {stream.components} components, its description {facts.samples}")
+    return stream
+
+
+def _decompressed(data: bytes, facts: ImageFacts, stream: Codestream, keep_ybr: bool) -> tuple[Any, str]:
+    match stream.family:
+        case Family.JPEG:
+            return _jpeg(data, facts, stream, keep_ybr)
+        case Family.JPEG_LS:
+            return imagecodecs.jpegls_decode(data), facts.photometric
+        case Family.JPEG_2000:
+            return _jpeg_2000(data, stream), "RGB" if facts.samples == 3 else facts.photometric
+        case _:
+            return imagecodecs.jpegxl_decode(data, numthreads=1), "RGB" if facts.samples == 3 else facts.photometric
+
+
+def _jpeg(data: bytes, facts: ImageFacts, stream: Codestream, keep_ybr: bool) -> tuple[Any, str]:
+    if facts.samples != 3:
+        return imagecodecs.jpeg8_decode(data), facts.photometric
+    coded = stream.colour or ("YBR" if facts.photometric.startswith("YBR") else "RGB")
+    if coded == "RGB":
+        return imagecodecs.jpeg8_decode(data, colorspace="RGB", outcolorspace="RGB"), "RGB"
+    if keep_ybr or stream.lossless:
+        # The lossless process has no colour transform to undo (T.81 H)
+        return imagecodecs.jpeg8_decode(data, colorspace="YCBCR", outcolorspace="YCBCR"), "YBR_FULL"
+    return imagecodecs.jpeg8_decode(data, colorspace="YCBCR", outcolorspace="RGB"), "RGB"
+
+
+def _jpeg_2000(data: bytes, stream: Codestream) -> Any:
+    # OpenJPH wraps around where irreversible coding overshoots the range; OpenJPEG cuts off, so it takes those
+    if stream.high_throughput and stream.lossless:
+        return imagecodecs.htj2k_decode(data)
+    return imagecodecs.jpeg2k_decode(data, numthreads=1)
+
+
+def _as_cells(found: Any, facts: ImageFacts, stream: Codestream) -> Cells:
+    """The decoder's array as cells of BitsAllocated, its bits as the data set reads them."""
+    cells: Cells = np.asarray(found)
+    if cells.shape != facts.shape:
+        if cells.ndim == 3 and cells.shape[2:] == (1,):
+            cells = cells[:, :, 0]
+        if cells.shape != facts.shape:
+            raise Undecodable(f"the frame decodes to {cells.shape}, its description says {facts.shape}")
+    if cells.dtype.kind == "f":
+        raise Undecodable("the frame decodes to floating point")
+    if cells.dtype.itemsize > facts.cell.itemsize:
+        return cells.astype(facts.cell)
+    if facts.signed and cells.dtype.kind == "u" and stream.bits is not None:
+        cells = _sign_extended(cells.astype(facts.cell), min(stream.bits, facts.cell.itemsize * 8))
+    return np.ascontiguousarray(cells.astype(facts.cell, copy=False))
+
+
+def _sign_extended(cells: Cells, bits: int) -> Cells:
+    spare = cells.dtype.itemsize * 8 - bits
+    return np.right_shift(np.left_shift(cells, spare), spare) if spare else cells  # type: ignore[call-overload,no-any-return]
