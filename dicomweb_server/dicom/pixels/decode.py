@@ -16,7 +16,7 @@ import numpy as np
 from dicomweb_server.dicom.pixels.arrays import Cells
 from dicomweb_server.dicom.pixels.codestream import Codestream, codestream
 from dicomweb_server.dicom.pixels.facts import MAX_FRAME_SIZE, Element, ImageFacts
-from dicomweb_server.dicom.pixels.families import EXPLICIT_BE, Family, family
+from dicomweb_server.dicom.pixels.families import Family, family
 from dicomweb_server.dicom.pixels.native import from_native, inflated
 from dicomweb_server.dicom.pixels.rle import decode_rle
 from dicomweb_server.model.errors import Undecodable
@@ -51,8 +51,7 @@ def decode(data: bytes, facts: ImageFacts, *, keep_ybr: bool = False) -> Frame:
         case None:
             raise Undecodable(f"no decoder for transfer syntax {facts.transfer_syntax[:64]}")
         case Family.NATIVE:
-            cells = from_native(data, facts, big_endian=facts.transfer_syntax == EXPLICIT_BE)
-            return Frame(cells, "YBR_FULL" if facts.subsampled else facts.photometric)
+            return Frame(from_native(data, facts), "YBR_FULL" if facts.subsampled else facts.photometric)
         case Family.DEFLATED_FRAME:
             return Frame(from_native(inflated(data, facts), facts), facts.photometric)
         case Family.RLE:
@@ -133,4 +132,4 @@ def _as_cells(found: Any, facts: ImageFacts, stream: Codestream) -> Cells:
 
 def _sign_extended(cells: Cells, bits: int) -> Cells:
     spare = cells.dtype.itemsize * 8 - bits
-    return np.right_shift(np.left_shift(cells, spare), spare) if spare else cells  # type: ignore[call-overload,no-any-return]
+    return np.right_shift(np.left_shift(cells, spare), spare) if spare else cells

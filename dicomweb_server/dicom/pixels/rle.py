@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from itertools import pairwise
 
 import imagecodecs
 import numpy as np
@@ -57,9 +58,9 @@ def _segments(data: bytes) -> list[bytes]:
     if not 1 <= count <= _MOST_SEGMENTS:
         raise Undecodable(f"an RLE header of {count} segments")
     bounds = [*offsets[:count], len(data)]
-    if bounds[0] < _HEADER.size or any(a > b for a, b in zip(bounds, bounds[1:], strict=False)):
+    if bounds[0] < _HEADER.size or any(a > b for a, b in pairwise(bounds)):
         raise Undecodable("RLE segment offsets outside the frame")
-    return [data[a:b] for a, b in zip(bounds, bounds[1:], strict=False)]
+    return [data[a:b] for a, b in pairwise(bounds)]
 
 
 def _plane(segment: bytes, pixels: int) -> Cells:

@@ -1,0 +1,93 @@
+"""What runs inside a pool process: take work, do it within the memory limit, answer, leave when idle."""
+
+from __future__ import annotations
+
+import logging
+import pickle
+import resource
+import signal
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from dicomweb_server.model.errors import BackendFailed, DicomwebError
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of one call."""
+
+    value: Any = None
+    error: tuple[type[DicomwebError], tuple[Any, ...], dict[str, Any]] | None = None
+    last: bool = False
+    """The process has ended, or ends after this: its memory cannot be trusted any more."""
+
+    @classmethod
+    def failed(cls, text: str) -> Answer:
+        return cls(error=(BackendFailed, (text,), {"passing": False}), last=True)
+
+    @classmethod
+    def of_error(cls, error: DicomwebError) -> Answer:
+        # Not the exception itself: those with arguments of their own do not survive pickling
+        return cls(error=(type(error), error.args, dict(error.__dict__)))
+
+    def result(self) -> Any:
+        """The value, or the error raised again."""
+        if self.error is None:
+            return self.value
+        kind, args, state = self.error
+        error = kind.__new__(kind, *args)
+        error.args = args
+        error.__dict__.update(state)
+        raise error
+
+
+def revived(data: bytes) -> Answer:
+    answer: Answer = pickle.loads(data)
+    return answer
+
+
+def main(pipe: Connection, memory: int, idle_seconds: float) -> None:
+    """Answer calls until none comes for ``idle_seconds`` or the owner is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _limit(memory)
+    while pipe.poll(idle_seconds):
+        try:
+            work, args, kwargs = pipe.recv()
+        except (EOFError, OSError):
+            return
+        answer = _answer(work, args, kwargs)
+        try:
+            pipe.send_bytes(pickle.dumps(answer, pickle.HIGHEST_PROTOCOL))
+        except OSError:
+            return
+        except MemoryError:
+            pipe.send_bytes(pickle.dumps(Answer.failed(_TOO_MUCH), pickle.HIGHEST_PROTOCOL))
+            return
+        if answer.last:
+            return
+
+
+_TOO_MUCH = "killed for the memory it needed for one image"
+
+
+def _answer(work: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Answer:
+    try:
+        return Answer(work(*args, **kwargs))
+    except DicomwebError as error:
+        return Answer.of_error(error)
+    except MemoryError:
+        return Answer.failed(_TOO_MUCH)
+    except Exception as error:  # whatever a decoder throws must not end in the caller
+        log.exception("pool work %s failed", getattr(work, "__name__", "?"))
+        return Answer(error=(BackendFailed, (f"{type(error).__name__} in a pool process",), {"passing": False}))
+
+
+def _limit(memory: int) -> None:
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    limit = pages * resource.getpagesize() + memory
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

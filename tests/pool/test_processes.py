@@ -1,0 +1,104 @@
+"""The pool survives whatever a decoder does."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from dicomweb_server.model.errors import BackendFailed, NotFound, NotReady
+from dicomweb_server.model.records import Span
+from dicomweb_server.pool.base import FilePart
+from dicomweb_server.pool.processes import ProcessPool
+from tests.pool import work
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[ProcessPool]:
+    pool = ProcessPool(processes=2, seconds=1.0, memory=256 << 20, idle_seconds=30.0)
+    yield pool
+    pool.close()
+
+
+def test_no_process_runs_before_the_first_call() -> None:
+    pool = ProcessPool(processes=2)
+    assert pool.pids == set()
+    pool.close()
+
+
+def test_work_runs_in_another_process_that_is_used_again(pool: ProcessPool) -> None:
+    first = pool.run_blocking(work.own_pid)
+    assert first in pool.pids
+    assert pool.run_blocking(work.own_pid) == first
+
+
+async def test_work_can_be_awaited(pool: ProcessPool) -> None:
+    answers = await asyncio.gather(*(pool.run(work.double, number) for number in range(20)))
+    assert answers == [number * 2 for number in range(20)]
+    assert len(pool.pids) <= 2
+
+
+@pytest.mark.parametrize(
+    ("bad", "says"),
+    [(work.crash, "signal 6"), (work.leave, "exit 3"), (work.hang, "killed after 1 seconds")],
+    ids=["crash", "exit", "hang"],
+)
+def test_a_dying_process_costs_one_call(pool: ProcessPool, bad: Callable[[], None], says: str) -> None:
+    with pytest.raises(BackendFailed, match=says):
+        pool.run_blocking(bad)
+    assert pool.run_blocking(work.double, 21) == 42
+
+
+def test_a_process_that_eats_memory_is_stopped(pool: ProcessPool) -> None:
+    eater = pool.run_blocking(work.own_pid)
+    with pytest.raises(BackendFailed, match="memory"):
+        pool.run_blocking(work.eat, 1 << 30)
+    assert pool.run_blocking(work.eat, 1 << 20) == 1 << 20
+    assert eater not in pool.pids
+
+
+async def test_a_hang_does_not_hold_up_the_other_process(pool: ProcessPool) -> None:
+    hanging = asyncio.ensure_future(pool.run(work.hang))
+    assert await pool.run(work.double, 4) == 8
+    with pytest.raises(BackendFailed):
+        await hanging
+
+
+def test_an_error_of_ours_comes_through_with_its_attributes(pool: ProcessPool) -> None:
+    with pytest.raises(NotReady) as caught:
+        pool.run_blocking(work.not_ready)
+    assert caught.value.retry_after == 7.0
+
+
+def test_any_other_error_is_named_but_not_quoted(pool: ProcessPool) -> None:
+    with pytest.raises(BackendFailed, match=r"^KeyError in a pool process$"):
+        pool.run_blocking(work.stumble)
+
+
+def test_an_idle_process_leaves_and_the_next_call_starts_another() -> None:
+    pool = ProcessPool(processes=1, idle_seconds=0.05)
+    first = pool.run_blocking(work.own_pid)
+    deadline = time.monotonic() + 5
+    while pool.pids and time.monotonic() < deadline:
+        multiprocessing.active_children()
+    assert pool.run_blocking(work.own_pid) != first
+    pool.close()
+
+
+def test_a_closed_pool_says_so() -> None:
+    pool = ProcessPool(processes=1)
+    pool.close()
+    with pytest.raises(BackendFailed, match="closed"):
+        pool.run_blocking(work.double, 1)
+
+
+def test_a_file_part_joins_its_spans(tmp_path: Path) -> None:
+    path = tmp_path / "object"
+    path.write_bytes(b"0123456789")
+    assert FilePart(str(path), (Span(1, 2), Span(7, 99))).read() == b"12789"
+    with pytest.raises(NotFound):
+        FilePart(str(tmp_path / "gone"), (Span(0, 1),)).read()
