@@ -1,0 +1,242 @@
+"""What a client accepts, and which form of an instance or frame fits it (PS3.18 8.7).
+
+``Accepted.of`` reads the ``accept`` parameter and the Accept header; ``choose`` weighs what could be given against it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+from dicomweb_server.dicom.syntaxes import EXPLICIT_LE, MEDIA_TYPES, OCTET_STREAM, TransferSyntax, syntax_of
+from dicomweb_server.model.errors import BadRequest, NotAcceptable
+from dicomweb_server.web.mediatypes import ContentType, content_type
+
+DICOM = "application/dicom"
+MULTIPART = "multipart/related"
+ZIP = "application/zip"
+
+ALIASES = {
+    "image/x-jls": "image/jls",
+    "image/x-dicom-rle": "image/dicom-rle",
+    "image/jhc": "image/jphc",
+    "image/jll": "image/jpeg",
+    "image/j2c": "image/jp2",
+    "image/j2k": "image/jp2",
+    "video/h265": "video/H265",
+}
+"""Other names clients use (C-39); the answer is labelled with the name that was asked for."""
+
+LONGEST = 32 << 10
+MOST_MEMBERS = 200
+"""Of a header; what comes behind is passed over."""
+
+_MEMBER = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*")+')
+_WEIGHT = re.compile(r"0(?:\.\d{0,3})?|1(?:\.0{0,3})?")
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """One member of an Accept header."""
+
+    kind: str
+    """Of one part: ``application/octet-stream``, ``image/*``, ``*/*``; in lower case."""
+    multipart: bool
+    syntax: str | None = None
+    """A transfer syntax UID, ``*``, or None when not named."""
+    weight: float = 1.0
+
+    def takes(self, kind: str) -> bool:
+        own = ALIASES.get(self.kind, self.kind).lower()
+        kind = kind.lower()
+        return own in (kind, "*/*") or (own.endswith("/*") and kind.startswith(own[:-1]))
+
+    @property
+    def wild(self) -> bool:
+        return self.kind == "*/*"
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """Every range, best first: by weight, then as listed (C-24)."""
+
+    ranges: tuple[Range, ...]
+
+    @staticmethod
+    def of(header: str | None, parameter: str | None = None, *, strict: bool = False) -> Accepted:
+        """The parameter goes before the header (C-21). Without either: ``*/*``, or when ``strict`` 406 (C-20).
+
+        Raises NotAcceptable in that case, and BadRequest for wildcards in the parameter.
+        """
+        if parameter:
+            return _parameter(parameter[:LONGEST])
+        if header is None or not header.strip():
+            if strict:
+                raise NotAcceptable("the request has no Accept header")
+            header = "*/*"
+        return _header(header[:LONGEST])
+
+
+@lru_cache(maxsize=1024)
+def _header(text: str) -> Accepted:
+    return Accepted(tuple(sorted(_ranges(text), key=lambda each: -each.weight)))
+
+
+@lru_cache(maxsize=256)
+def _parameter(text: str) -> Accepted:
+    accepted = _header(text)
+    if any("*" in each.kind for each in accepted.ranges):
+        raise BadRequest("the accept parameter takes no wildcards")
+    return accepted
+
+
+def _ranges(text: str) -> Iterator[Range]:
+    """Malformed members and those of weight 0 are passed over (C-25)."""
+    for number, member in enumerate(_MEMBER.finditer(text)):
+        if number >= MOST_MEMBERS:
+            return
+        parsed = content_type(member[0])
+        if parsed is None:
+            continue
+        weight = parsed.parameters.get("q", "1")
+        if _WEIGHT.fullmatch(weight) and float(weight) > 0:
+            yield _range(parsed, float(weight))
+
+
+def _range(parsed: ContentType, weight: float) -> Range:
+    syntax = parsed.parameters.get("transfer-syntax")
+    if parsed.kind not in (MULTIPART, "multipart/*"):
+        return Range(parsed.kind, parsed.kind == "*/*", syntax, weight)
+    inner = content_type(parsed.parameters.get("type", "*/*"))
+    if inner is None:
+        return Range("*/*", True, syntax, weight)
+    return Range(inner.kind, True, syntax or inner.parameters.get("transfer-syntax"), weight)
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A form in which pixels or an instance leave the server."""
+
+    media_type: str
+    syntax: str
+    multipart: bool
+
+    @property
+    def label(self) -> str:
+        """The Content-Type of a part of this form (C-37)."""
+        return f"{self.media_type}; transfer-syntax={self.syntax}"
+
+
+Can = Callable[[str], bool]
+"""Whether the pixels can be given in a transfer syntax, by decoding or encoding if need be."""
+
+
+def stored_only(stored: TransferSyntax) -> Can:
+    """Nothing is decoded: stored compressed pixels leave as they are, native ones as Explicit VR Little Endian."""
+    as_stored = as_given(stored)
+    return lambda syntax: syntax == as_stored
+
+
+def as_given(stored: TransferSyntax) -> str:
+    """The syntax of stored pixels when they leave without being decoded: native ones are little endian then (C-31)."""
+    return stored.uid if stored.encapsulated else EXPLICIT_LE
+
+
+def for_pixels(accepted: Accepted, stored: TransferSyntax, can: Can, *, parts: int = 1) -> Form:
+    """The best form for ``parts`` frames or bulk values. Raises NotAcceptable listing what there is."""
+    for each in accepted.ranges:
+        if not each.multipart and parts != 1:
+            continue  # C-34
+        found = _pixels(each, stored, can)
+        if found is not None:
+            kind, syntax = found
+            return Form(_named(each, kind), syntax, each.multipart)
+    raise NotAcceptable(
+        f"the pixels are stored as {stored.uid} and cannot be given in any accepted form",
+        available=pixels_available(stored, can),
+    )
+
+
+def _pixels(each: Range, stored: TransferSyntax, can: Can) -> tuple[str, str] | None:
+    """The media type and syntax a range leads to, if it can be given (T-21)."""
+    as_is = as_given(stored)
+    if each.takes(OCTET_STREAM):
+        wanted = {None: EXPLICIT_LE, "*": as_is}.get(each.syntax, each.syntax)
+        if wanted is not None and can(wanted):
+            return OCTET_STREAM, wanted
+        if each.syntax is None and stored.lossy and can(as_is):
+            return OCTET_STREAM, as_is  # C-30: only lossy pixel data is available
+    for kind, syntaxes in MEDIA_TYPES.items():
+        if each.takes(kind) and not each.wild:  # */* means the default type and no other (C-26)
+            found = _compressed(each, kind, syntaxes, as_is, can)
+            if found is not None:
+                return kind, found
+    return None
+
+
+def _compressed(each: Range, kind: str, syntaxes: tuple[str, ...], as_is: str, can: Can) -> str | None:
+    if each.syntax in (None, "*"):
+        if as_is in syntaxes:
+            return as_is
+        default = syntaxes[0]
+        return default if "*" not in each.kind and can(default) else None
+    return each.syntax if each.syntax in syntaxes and can(str(each.syntax)) else None
+
+
+def for_instance(accepted: Accepted, stored: TransferSyntax, can: Can, *, parts: int = 1) -> Form | None:
+    """The best application/dicom form of one instance, or None when it has none (C-30 to C-33, W-04)."""
+    for each in accepted.ranges:
+        if not each.takes(DICOM) or (not each.multipart and parts != 1):
+            continue
+        syntax = _data_set(each, stored, can)
+        if syntax is not None:
+            # A single instance asked for by */* comes as multipart, the default (table of 10.4.4).
+            return Form(DICOM, syntax, each.multipart)
+    return None
+
+
+def _data_set(each: Range, stored: TransferSyntax, can: Can) -> str | None:
+    as_is = stored.uid if stored.servable else EXPLICIT_LE
+    if each.syntax == "*":
+        return as_is
+    wanted = each.syntax or EXPLICIT_LE
+    if wanted == as_is:
+        return as_is
+    if syntax_of(wanted).servable and can(wanted):
+        return wanted
+    return as_is if each.syntax is None and stored.lossy else None
+
+
+def pixels_available(stored: TransferSyntax, can: Can) -> tuple[str, ...]:
+    """Media ranges that would be answered, for the body of a 406 (C-40)."""
+    as_is = as_given(stored)
+    found = [f'{MULTIPART}; type="{OCTET_STREAM}"; transfer-syntax={as_is}']
+    if stored.encapsulated and stored.media_type != OCTET_STREAM:
+        found.append(f'{MULTIPART}; type="{stored.media_type}"; transfer-syntax={as_is}')
+    if as_is != EXPLICIT_LE and can(EXPLICIT_LE):
+        found.append(f'{MULTIPART}; type="{OCTET_STREAM}"')
+    return tuple(found)
+
+
+def instance_available(stored: TransferSyntax, can: Can) -> tuple[str, ...]:
+    as_is = stored.uid if stored.servable else EXPLICIT_LE
+    found = [f'{MULTIPART}; type="{DICOM}"; transfer-syntax={as_is}']
+    if as_is != EXPLICIT_LE and can(EXPLICIT_LE):
+        found.append(f'{MULTIPART}; type="{DICOM}"')
+    return tuple(found)
+
+
+def wants(accepted: Accepted, *offered: str) -> tuple[str, Range] | None:
+    """The first of ``offered`` that the best range takes, for resources of one form each."""
+    for each in accepted.ranges:
+        for kind in offered:
+            if each.takes(kind):
+                return kind, each
+    return None
+
+
+def _named(each: Range, kind: str) -> str:
+    """By the name the client used, where that is an alias."""
+    return each.kind if each.kind in ALIASES and ALIASES[each.kind].lower() == kind.lower() else kind
