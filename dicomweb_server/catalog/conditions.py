@@ -1,0 +1,227 @@
+"""A matching key on an indexed column as a SQL condition (PS3.4 C.2.2.2, Q-07 to Q-15).
+
+The condition depends on the key's form only, its values are bound parameters: so a statement is built and compiled once
+for each form of query.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import ColumnElement, bindparam
+
+from dicomweb_server.catalog import folding
+from dicomweb_server.catalog.attributes import INDEXED, Indexed, Sort
+from dicomweb_server.catalog.dialects import Dialect
+from dicomweb_server.catalog.schema import NO_NUMBER, instance, series, study, study_value
+from dicomweb_server.model.query import DateTimeRange, Key, Level, Match
+
+TABLES = {Level.STUDY: study, Level.SERIES: series, Level.INSTANCE: instance}
+SHORTEST_RUN = 3
+"""Characters a trigram index needs."""
+
+_FUZZY_FORMS = ("{}*", "* {}*", "*^{}*", "*={}*", "*-{}*", "*,{}*")
+_NAME_FORMS = ("{}", "{}=*", "*={}", "*={}=*")
+"""A pattern for one group of a name, wherever that group stands in the column."""
+_OPEN_END = "\U0010ffff"
+
+Values = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What a statement depends on of a key: its column, kind of match, and how many values of which openness."""
+
+    tag: int
+    match: Match
+    shape: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A date-time interval on the columns of its two tags."""
+
+    date: int
+    time: int
+    open_first: bool
+    open_last: bool
+
+
+def form_of(key: Key) -> Form | None:
+    """None when no column answers this key: it is matched from the stored attributes."""
+    indexed = INDEXED.get(key.path[0]) if len(key.path) == 1 else None
+    if indexed is None or (key.match is Match.ALL and indexed.sort is not Sort.SET):
+        return None
+    shape: tuple[str, ...] = ()
+    if key.match is Match.RANGE:
+        shape = tuple("open" if value == "" else "" for value in key.values)
+    elif key.match is Match.WILDCARD:
+        shape = ("prefix",) if _prefix(key.values[0], indexed) else ("",)
+    elif key.match is Match.FUZZY:
+        shape = ("",) * len(folding.words(key.values[0]))
+    elif key.match is Match.ALL:
+        shape = ("",) * len(key.values)
+    return Form(key.path[0], key.match, shape)
+
+
+def interval_of(interval: DateTimeRange) -> Interval | None:
+    if interval.date not in INDEXED or interval.time not in INDEXED:
+        return None
+    return Interval(interval.date, interval.time, interval.first is None, interval.last is None)
+
+
+def condition(form: Form, n: int, dialect: Dialect) -> ColumnElement[bool]:
+    """The condition of the ``n``-th key; its values are bound as ``k{n}_…``."""
+    indexed = INDEXED[form.tag]
+    if indexed.sort is Sort.SET:
+        return _set_condition(form, n, dialect)
+    column = TABLES[indexed.level].c[indexed.column]
+    match form.match:
+        case Match.EMPTY:
+            return column == (NO_NUMBER if indexed.sort is Sort.NUMBER else "")
+        case Match.RANGE:
+            return _range(column, n, *(end == "open" for end in form.shape))
+        case Match.LIST:
+            return column.in_(bindparam(f"k{n}", expanding=True))
+        case Match.FUZZY:
+            return sa.and_(*(_any_form(column, f"k{n}_{w}", _FUZZY_FORMS, dialect) for w in range(len(form.shape))))
+        case Match.WILDCARD if indexed.sort is Sort.NAME:
+            return _any_form(column, f"k{n}", _NAME_FORMS, dialect)
+        case Match.WILDCARD:
+            pattern = dialect.like(column, bindparam(f"k{n}", type_=sa.Text()))
+            if form.shape == ("prefix",):
+                return sa.and_(column >= bindparam(f"k{n}_from"), column < bindparam(f"k{n}_to"), pattern)
+            return pattern
+    if indexed.sort is Sort.NAME:
+        return _any_form(column, f"k{n}", _NAME_FORMS, dialect)
+    if indexed.sort is Sort.TIME:
+        return _range(column, n, False, False)
+    return column == bindparam(f"k{n}")
+
+
+def values(key: Key, n: int, dialect: Dialect) -> Values:
+    """The values that ``condition`` binds."""
+    indexed = INDEXED[key.path[0]]
+    given = [_comparable(value, indexed) for value in key.values]
+    match key.match:
+        case Match.EMPTY:
+            return {}
+        case Match.RANGE:
+            return _range_values(key, n, indexed)
+        case Match.LIST:
+            return {f"k{n}": given}
+        case Match.ALL:
+            return {f"k{n}_{i}": value for i, value in enumerate(given)}
+        case Match.FUZZY:
+            return {
+                name: value
+                for w, word in enumerate(folding.words(key.values[0]))
+                for name, value in _form_values(f"k{n}_{w}", _FUZZY_FORMS, word, dialect).items()
+            }
+        case Match.WILDCARD if indexed.sort is Sort.NAME:
+            return _form_values(f"k{n}", _NAME_FORMS, str(given[0]), dialect, wildcards=True)
+        case Match.WILDCARD:
+            text = str(given[0])
+            prefix = re.split(r"[*?]", text, maxsplit=1)[0]
+            return {f"k{n}": dialect.pattern(text), f"k{n}_from": prefix, f"k{n}_to": prefix + _OPEN_END}
+    if indexed.sort is Sort.NAME:
+        return _form_values(f"k{n}", _NAME_FORMS, str(given[0]), dialect)
+    if indexed.sort is Sort.TIME:
+        text = key.values[0]
+        return {f"k{n}_from": folding.time(text), f"k{n}_to": folding.last_time(text)}
+    return {f"k{n}": given[0]}
+
+
+def interval_condition(interval: Interval, n: int) -> ColumnElement[bool]:
+    """From the first day's time to the last day's, as one span (Q-07)."""
+    date = TABLES[INDEXED[interval.date].level].c[INDEXED[interval.date].column]
+    time = TABLES[INDEXED[interval.time].level].c[INDEXED[interval.time].column]
+    both: list[ColumnElement[bool]] = [date != ""]
+    if not interval.open_first:
+        first = bindparam(f"i{n}_from_day", type_=sa.Text())
+        both += [date >= first, sa.or_(date > first, time >= bindparam(f"i{n}_from_time", type_=sa.Text()))]
+    if not interval.open_last:
+        last = bindparam(f"i{n}_to_day", type_=sa.Text())
+        both += [date <= last, sa.or_(date < last, time <= bindparam(f"i{n}_to_time", type_=sa.Text()))]
+    return sa.and_(*both)
+
+
+def interval_values(interval: DateTimeRange, n: int) -> Values:
+    found: Values = {}
+    if interval.first is not None:
+        found |= {f"i{n}_from_day": interval.first[:8], f"i{n}_from_time": interval.first[8:]}
+    if interval.last is not None:
+        found |= {f"i{n}_to_day": interval.last[:8], f"i{n}_to_time": interval.last[8:]}
+    return found
+
+
+def longest_run(key: Key) -> str:
+    """The longest literal piece of a wildcard or fuzzy key, or of a name; '' when it is too short for a trigram."""
+    indexed = INDEXED[key.path[0]]
+    text = folding.folded(key.values[0]) if indexed.sort is Sort.NAME else key.values[0]
+    if key.match is Match.FUZZY:
+        pieces = folding.words(key.values[0])
+    else:
+        pieces = re.split(r"[*?]", text) if key.match is Match.WILDCARD else [text]
+    longest = max((piece[:64] for piece in pieces), key=len, default="")
+    return longest if len(longest) >= SHORTEST_RUN else ""
+
+
+def _prefix(text: str, indexed: Indexed) -> bool:
+    return indexed.sort is not Sort.NAME and text[:1] not in ("*", "?")
+
+
+def _comparable(value: str, indexed: Indexed) -> str | int:
+    match indexed.sort:
+        case Sort.NAME:
+            return folding.column(folding.folded(value))
+        case Sort.DATE:
+            return folding.date(value)
+        case Sort.NUMBER:
+            return int(float(value))
+        case _:
+            return folding.column(value)
+
+
+def _range(column: ColumnElement[Any], n: int, open_first: bool, open_last: bool) -> ColumnElement[bool]:
+    both: list[ColumnElement[bool]] = [column > "" if open_first else column >= bindparam(f"k{n}_from")]
+    if not open_last:
+        both.append(column <= bindparam(f"k{n}_to"))
+    return sa.and_(*both)
+
+
+def _range_values(key: Key, n: int, indexed: Indexed) -> Values:
+    first, last = key.values
+    if indexed.sort is Sort.TIME:
+        ends = folding.time(first), folding.last_time(last) if last else ""
+    else:
+        ends = folding.date(first), folding.date(last)
+    found = {f"k{n}_from": ends[0]} if first else {}
+    return found | ({f"k{n}_to": ends[1]} if last else {})
+
+
+def _set_condition(form: Form, n: int, dialect: Dialect) -> ColumnElement[bool]:
+    v = study_value.c
+    any_value = sa.select(sa.literal(1)).where(v.study_id == study.c.id, v.tag == form.tag)
+    match form.match:
+        case Match.EMPTY:
+            return ~sa.exists(any_value)
+        case Match.LIST:
+            return sa.exists(any_value.where(v.value.in_(bindparam(f"k{n}", expanding=True))))
+        case Match.ALL:
+            each = (any_value.where(v.value == bindparam(f"k{n}_{i}")) for i in range(len(form.shape)))
+            return sa.and_(*(sa.exists(one) for one in each))
+        case Match.WILDCARD:
+            return sa.exists(any_value.where(dialect.like(v.value, bindparam(f"k{n}", type_=sa.Text()))))
+    return sa.exists(any_value.where(v.value == bindparam(f"k{n}")))
+
+
+def _any_form(column: ColumnElement[str], name: str, forms: tuple[str, ...], dialect: Dialect) -> ColumnElement[bool]:
+    return sa.or_(*(dialect.like(column, bindparam(f"{name}_f{f}", type_=sa.Text())) for f in range(len(forms))))
+
+
+def _form_values(name: str, forms: tuple[str, ...], text: str, dialect: Dialect, *, wildcards: bool = False) -> Values:
+    return {f"{name}_f{f}": dialect.pattern(form.format(text)) for f, form in enumerate(forms)}

@@ -1,0 +1,128 @@
+"""Connections to the catalog's database: short write transactions, readers that materialise and close.
+
+SQLite (WAL): every write begins IMMEDIATE, one at a time in a process; a connection never crosses a fork, and a network
+file system is refused, since WAL needs shared memory.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from dicomweb_server.catalog import migrate
+from dicomweb_server.catalog.dialects import Dialect, dialect_of
+from dicomweb_server.catalog.tickets import Enqueue
+from dicomweb_server.model.errors import BackendFailed, OutOfResources
+
+_NETWORK = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "fuse.sshfs", "lustre"})
+
+
+class Database:
+    def __init__(self, url: str) -> None:
+        """Opens and brings the schema up to date. Raises BackendFailed."""
+        self.dialect: Dialect
+        self.dialect, self._url = dialect_of(url)
+        self._embedded = self.dialect.name == "sqlite"
+        if self._embedded:
+            _check_file_system(Path(sa.make_url(self._url).database or "."))
+        self.enqueue = Enqueue(self.dialect)
+        self._durable = self.dialect.engine(self._url, durable=True)
+        self._bookkeeping = self.dialect.engine(self._url, durable=False)
+        self._pid = os.getpid()
+        self._writing = threading.Lock()
+        self._stamping = threading.Lock()
+        self._stamper: Connection | None = None
+        with _translated():
+            migrate.to_head(self._durable, self.dialect.name)
+
+    @contextmanager
+    def write(self, *, durable: bool = True) -> Iterator[Connection]:
+        """One transaction, committed at the end of the block. Raises BackendFailed."""
+        self._check_process()
+        engine = self._durable if durable else self._bookkeeping
+        with _translated():
+            if not self._embedded:
+                with engine.begin() as connection:
+                    yield connection
+                return
+            with self._writing, engine.connect() as connection:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                try:
+                    yield connection
+                except BaseException:
+                    connection.exec_driver_sql("ROLLBACK")
+                    raise
+                connection.exec_driver_sql("COMMIT")
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """One consistent view; whoever reads takes all rows before leaving. Raises BackendFailed."""
+        self._check_process()
+        with _translated(), self._bookkeeping.connect() as connection:
+            if not self._embedded:
+                connection = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+                yield connection
+                return
+            connection.exec_driver_sql("BEGIN")
+            try:
+                yield connection
+            finally:
+                connection.exec_driver_sql("ROLLBACK")
+
+    def stamp(self) -> int:
+        self._check_process()
+        with self._stamping, _translated():
+            if self._stamper is None:
+                self._stamper = self._bookkeeping.connect().execution_options(isolation_level="AUTOCOMMIT")
+            return self.dialect.stamp(self._stamper)
+
+    def close(self) -> None:
+        if os.getpid() != self._pid:
+            return
+        with self._stamping:
+            if self._stamper is not None:
+                self._stamper.close()
+                self._stamper = None
+        self._durable.dispose()
+        self._bookkeeping.dispose()
+
+    def _check_process(self) -> None:
+        if os.getpid() != self._pid:
+            raise BackendFailed("the catalog was opened in another process; open it after the fork")
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as error:
+        text = str(error.orig).lower()
+        if "full" in text or "no space" in text:
+            raise OutOfResources("the catalog's disk is full") from error
+        passing = any(word in text for word in ("locked", "busy", "deadlock", "connection", "serialize"))
+        raise BackendFailed(f"the catalog failed: {type(error.orig).__name__}", passing=passing) from error
+    except sa.exc.TimeoutError as error:
+        raise BackendFailed("no free connection to the catalog", passing=True) from error
+
+
+def _check_file_system(path: Path) -> None:
+    """Raises BackendFailed on a network file system: WAL and its locks do not hold there."""
+    folder = path.parent.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        mounts = Path("/proc/self/mounts").read_text().splitlines()
+    except OSError:
+        return
+    kinds = {fields[1].replace("\\040", " "): fields[2] for fields in (line.split(" ") for line in mounts)}
+    for parent in (folder, *folder.parents):
+        if str(parent) in kinds:
+            if kinds[str(parent)] in _NETWORK:
+                raise BackendFailed("the catalog cannot lie on a network file system; use a local disk or PostgreSQL")
+            return

@@ -1,0 +1,1 @@
+"""Numbered steps of the schema; only ever added to. Run by ``catalog.database`` at open."""

@@ -1,0 +1,95 @@
+"""Where every instance stands, and which series are complete."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+import sqlalchemy as sa
+from sqlalchemy import bindparam
+
+from dicomweb_server.catalog.base import Progress
+from dicomweb_server.catalog.database import Database
+from dicomweb_server.catalog.schema import instance, series, study
+from dicomweb_server.model.ids import InstanceKey, SeriesKey
+from dicomweb_server.model.messages import Ticket
+from dicomweb_server.model.records import SeriesDocument
+from dicomweb_server.model.states import State, may_move
+
+_SERIES_ID = (
+    sa.select(series.c.id)
+    .select_from(study.join(series))
+    .where(study.c.tenant == bindparam("t"), study.c.study_uid == bindparam("s"), series.c.series_uid == bindparam("e"))
+    .scalar_subquery()
+)
+_MOVE = (
+    sa.update(instance)
+    .where(
+        instance.c.series_id == _SERIES_ID,
+        instance.c.instance_uid == bindparam("i"),
+        instance.c.state.in_(bindparam("from", expanding=True)),
+    )
+    .values(
+        state=bindparam("to"),
+        reason=bindparam("why"),
+        attempts=instance.c.attempts + sa.case((bindparam("to") == int(State.FAILED), 1), else_=0),
+    )
+    .returning(instance.c.series_id)
+)
+_TOUCH = sa.update(series).where(series.c.id == bindparam("row")).values(revision=series.c.revision + 1)
+_SETTLE = (
+    sa.update(series)
+    .where(series.c.id == _SERIES_ID, series.c.revision == bindparam("seen"))
+    .values(
+        document_key=bindparam("name"),
+        document_etag=bindparam("tag"),
+        document_instances=bindparam("count"),
+        slice_count=bindparam("count"),
+        completed=bindparam("now"),
+    )
+    .returning(series.c.id)
+)
+_QUIET = frozenset({State.STORED, State.READY})
+"""A move between these changes nothing that is listed or served of the series."""
+
+
+class SqlProgress:
+    def __init__(self, database: Database, *, now: Callable[[], float] = time.time) -> None:
+        self._database = database
+        self._now = now
+
+    def move(self, key: InstanceKey, to: State, *, only_from: Sequence[State], reason: str | None = None) -> bool:
+        legal = [int(state) for state in only_from if may_move(state, to)]
+        if not legal:
+            return False
+        names = {"t": key.tenant, "s": key.study, "e": key.series, "i": key.instance}
+        with self._database.write(durable=False) as connection:
+            moved = connection.execute(_MOVE, {**names, "from": legal, "to": int(to), "why": reason}).scalar()
+            if moved is not None and not {to, *only_from} <= _QUIET:
+                connection.execute(_TOUCH, {"row": moved})
+        return moved is not None
+
+    def settle_series(
+        self, key: SeriesKey, document: SeriesDocument, *, revision: int, tickets: Sequence[Ticket] = ()
+    ) -> bool:
+        values = {"name": document.object_key, "tag": document.etag, "count": document.instances, "now": self._now()}
+        names = {"t": key.tenant, "s": key.study, "e": key.series, "seen": revision}
+        with self._database.write(durable=bool(tickets)) as connection:
+            settled = connection.execute(_SETTLE, {**names, **values}).scalar() is not None
+            if settled:
+                self._database.enqueue(connection, tickets)
+        return settled
+
+    def totals(self) -> dict[str, int]:
+        with self._database.read() as connection:
+            counts = {
+                "studies": connection.execute(sa.select(sa.func.count()).select_from(study)).scalar_one(),
+                "series": connection.execute(sa.select(sa.func.count()).select_from(series)).scalar_one(),
+                "instances": connection.execute(sa.select(sa.func.count()).select_from(instance)).scalar_one(),
+            }
+            by_state = connection.execute(sa.select(instance.c.state, sa.func.count()).group_by(instance.c.state)).all()
+        found = {State(state): count for state, count in by_state}
+        return counts | {state.name.lower(): found.get(state, 0) for state in State}
+
+
+_: type[Progress] = SqlProgress

@@ -1,0 +1,32 @@
+"""The catalog in a SQL database."""
+
+from __future__ import annotations
+
+from dicomweb_server.catalog.base import Catalog
+from dicomweb_server.catalog.changelog import SqlChanges
+from dicomweb_server.catalog.database import Database
+from dicomweb_server.catalog.holdings import SqlHoldings
+from dicomweb_server.catalog.progress import SqlProgress
+from dicomweb_server.catalog.search import SqlSearch
+
+
+class SqlCatalog:
+    """Four faces of one database; ``database`` is what the SQL queue is opened on."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.holdings = SqlHoldings(database)
+        self.search = SqlSearch(database)
+        self.progress = SqlProgress(database)
+        self.changes = SqlChanges(database)
+
+    def close(self) -> None:
+        self.database.close()
+
+
+def open_catalog(url: str) -> SqlCatalog:
+    """``sqlite:///path`` or ``postgresql://…``; creates or brings up to date what is there. Raises BackendFailed."""
+    return SqlCatalog(Database(url))
+
+
+_: type[Catalog] = SqlCatalog

@@ -1,0 +1,104 @@
+"""Tickets join the transaction of the rows they speak of: nothing is stored without its work, nor worked on unstored.
+
+Each ticket gets a turn in its band: one more than the last waiting of its study, and never less than what is being
+taken now. So studies take turns, and a large one does not hold up a small one that came later.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, bindparam
+
+from dicomweb_server.catalog.dialects import Dialect
+from dicomweb_server.catalog.schema import ticket
+from dicomweb_server.model.ids import InstanceKey, Scope, SeriesKey
+from dicomweb_server.model.messages import Band, Ticket
+
+_KEY = ("kind", "tenant", "study_uid", "series_uid", "instance_uid")
+_WAITING = sa.and_(ticket.c.worker.is_(None), ticket.c.died.is_(None))
+
+
+class Enqueue:
+    """Writes tickets within a transaction of somebody else."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        insert = dialect.insert(ticket)
+        given, kept = insert.excluded, ticket.c
+        self._put = insert.on_conflict_do_update(
+            index_elements=list(_KEY),
+            index_where=sa.text("worker IS NULL AND died IS NULL"),
+            set_={
+                "turn": sa.case((given.band < kept.band, given.turn), else_=kept.turn),
+                "band": sa.case((given.band < kept.band, given.band), else_=kept.band),
+                "not_before": sa.case((given.not_before < kept.not_before, given.not_before), else_=kept.not_before),
+            },
+        )
+        mine = sa.and_(kept.band == bindparam("b"), kept.tenant == bindparam("t"), kept.study_uid == bindparam("s"))
+        first = sa.select(kept.turn).where(kept.band == bindparam("b"), _WAITING).order_by(kept.turn).limit(1)
+        self._turns = sa.select(
+            sa.select(sa.func.max(kept.turn)).where(mine, kept.died.is_(None)).scalar_subquery(),
+            first.scalar_subquery(),
+        )
+
+    def __call__(self, connection: Connection, tickets: Sequence[Ticket]) -> None:
+        if not tickets:
+            return
+        now = time.time()
+        turns: dict[tuple[Band, str, str], int] = {}
+        rows = []
+        for given in sorted(_merged(tickets), key=_order):
+            lane = given.band, given.key.tenant, given.key.study
+            if lane not in turns:
+                turns[lane] = self._last_turn(connection, lane)
+            turns[lane] += 1
+            rows.append(_row(given, turn=turns[lane], now=now))
+        connection.execute(self._put, rows)
+
+    def _last_turn(self, connection: Connection, lane: tuple[Band, str, str]) -> int:
+        band, tenant, study = lane
+        mine, first = connection.execute(self._turns, {"b": band, "t": tenant, "s": study}).one()
+        return max(mine or 0, (first or 1) - 1)
+
+
+def _merged(tickets: Iterable[Ticket]) -> list[Ticket]:
+    """One ticket for each thing, with the highest band and the earliest time."""
+    merged: dict[tuple[str, Scope], Ticket] = {}
+    for given in tickets:
+        same = merged.get((given.kind, given.key), given)
+        merged[given.kind, given.key] = Ticket(
+            given.kind, given.key, min(given.band, same.band), min(given.not_before, same.not_before)
+        )
+    return list(merged.values())
+
+
+def _order(given: Ticket) -> tuple[str, str, str, str, str]:
+    return given.kind, given.key.tenant, *uids(given.key)
+
+
+def uids(key: Scope) -> tuple[str, str, str]:
+    """Study, series and instance UID, '' below the level of ``key``."""
+    if isinstance(key, InstanceKey):
+        return key.study, key.series, key.instance
+    if isinstance(key, SeriesKey):
+        return key.study, key.series, ""
+    return key.study, "", ""
+
+
+def _row(given: Ticket, *, turn: int, now: float) -> dict[str, Any]:
+    study, series, instance = uids(given.key)
+    return {
+        "kind": given.kind.value,
+        "tenant": given.key.tenant,
+        "study_uid": study,
+        "series_uid": series,
+        "instance_uid": instance,
+        "band": given.band.value,
+        "turn": turn,
+        "not_before": given.not_before,
+        "created": now,
+        "attempt": 0,
+    }

