@@ -34,7 +34,9 @@ class Head:
     meta: dict[int, str] = field(default_factory=dict)
     """Values of group 2 by tag: UIDs and titles."""
     transfer_syntax: str = IMPLICIT_LE
-    """As named, or as found out from the data set where group 2 does not say or lies about the encoding."""
+    """As named, or as found out from the data set where group 2 does not say or lies about a native encoding."""
+    encoding: str | None = None
+    """The native transfer syntax whose encoding the data set really has, where that is not what the name says."""
     sound: bool = False
     """Group 2 is complete and true, so that the file may be stored with it."""
     warnings: tuple[str, ...] = ()
@@ -82,6 +84,7 @@ def read_head(source: Source) -> Head:
     named = meta.get(0x00020010, "")
     found = sniff(data[end : end + 12], source.size - end)
     syntax = SYNTAXES.get(named)
+    lies = False
     if not named:
         warnings.append("the file does not name its transfer syntax")
     elif named.strip("0123456789.") or len(named) > 64:
@@ -94,12 +97,14 @@ def read_head(source: Source) -> Head:
         told = told if syntax.little_endian else EXPLICIT_BE
         if told != found:
             warnings.append("the data set is encoded otherwise than its transfer syntax says")
-            named = ""
+            lies = True
+            named = named if syntax.encapsulated else ""
     if meta and not regular:
         warnings.append("the length of group 2 is wrong")
     complete = all(meta.get(tag) for tag in (0x00020002, 0x00020003, 0x00020010))
-    sound = preamble and regular and complete and bool(named)
-    return Head(end, preamble, meta, named or found or EXPLICIT_LE, sound, tuple(warnings))
+    sound = preamble and regular and complete and bool(named) and not lies
+    name = named or found or EXPLICIT_LE
+    return Head(end, preamble, meta, name, found if lies else None, sound, tuple(warnings))
 
 
 def sniff(start: bytes, remaining: int) -> str | None:

@@ -46,6 +46,9 @@ def opened(source: Source) -> Opened:
         warnings = (*head.warnings, "the data set is not deflated although its transfer syntax says so")
         head = replace(head, transfer_syntax=found, sound=False, warnings=warnings)
         syntax = syntax_of(found)
+    elif head.encoding is not None:
+        found_syntax = syntax_of(head.encoding)
+        syntax = replace(syntax, explicit=found_syntax.explicit, little_endian=found_syntax.little_endian)
     return Opened(head, syntax, source, head.dataset_start)
 
 

@@ -63,7 +63,8 @@ def explicit_le(source: Source) -> Rewritten:
         return Rewritten(source, [(Span(0, source.size), 1)])
     walked = file.walk()
     uids = identity(walked.elements, file.head)
-    name = file.syntax.uid if file.syntax.servable else _INFLATED_FORM.get(file.syntax.uid, EXPLICIT_LE)
+    kept = file.syntax.servable or file.syntax.encapsulated
+    name = file.syntax.uid if kept else _INFLATED_FORM.get(file.syntax.uid, EXPLICIT_LE)
     head = file_meta(uids.sop_class, uids.sop_instance, name)
     if file.syntax.explicit and file.syntax.little_endian:
         return Rewritten(file.stream, [head, (Span(file.start, file.stream.size - file.start), 1)])

@@ -137,7 +137,7 @@ class Walker:
                     items = self._hidden_sequence(start, length, depth)
                     elements.append(_element((tag, "SQ" if items is not None else "UN", start, length, items)))
                     continue
-            if length > smallest:
+            if length > smallest or group == 0x7FE0:
                 elements.append(_element((tag, vr, start, length, self._large(tag, vr, start, length))))
                 continue
             if end > window.end:
@@ -174,7 +174,7 @@ class Walker:
             position = end
             if number == 0:
                 continue
-            if length > smallest:
+            if length > smallest or group == 0x7FE0:
                 elements.append(_element((tag, vr, start, length, self._large(tag, vr, start, length))))
                 continue
             kept = window.bytes(start, length)
