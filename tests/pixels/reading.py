@@ -1,4 +1,4 @@
-"""Frames and metadata of corpus files as pydicom reads them: the decoder under test gets nothing from our own reader."""
+"""Frames and metadata of corpus files as pydicom reads them: nothing comes from our own reader."""
 
 from __future__ import annotations
 

@@ -1,0 +1,88 @@
+"""The values behind BulkDataURIs, and every bulk value of an instance (W-40 to W-48)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from dicomweb_server.dicom.bulk import BulkValue, locate, read_value
+from dicomweb_server.dicom.source import BytesSource, FileSource
+from dicomweb_server.model.errors import NotFound
+from dicomweb_server.model.ids import InstanceKey
+from dicomweb_server.model.records import LOCAL, Principal
+from dicomweb_server.retrieve.shelf import Held, Shelf
+
+Path = tuple[int, ...]
+"""Tag, or tag, number of the item from 1, tag, and so on."""
+
+PIXELS = frozenset({"7FE00008", "7FE00009", "7FE00010"})
+
+
+@dataclass(frozen=True, slots=True)
+class Bulk:
+    """A bulk value and the instance it belongs to."""
+
+    held: Held
+    path: Path
+    value: BulkValue
+
+    @property
+    def pixels(self) -> bool:
+        return len(self.path) == 1 and f"{self.path[0]:08X}" in PIXELS
+
+
+@dataclass(frozen=True, slots=True)
+class Bulkdata:
+    shelf: Shelf
+
+    async def find(self, key: InstanceKey, path: Path, *, principal: Principal = LOCAL) -> Bulk:
+        """Raises NotFound, Gone."""
+        held = await self.shelf.instance(key)
+        source = await self.shelf.source(held)
+        try:
+            return Bulk(held, path, await asyncio.to_thread(locate, source, path))
+        finally:
+            _close(source)
+
+    async def read(self, bulk: Bulk) -> bytes:
+        """The value in little endian, text as UTF-8 (W-43)."""
+        source = await self.shelf.source(bulk.held)
+        try:
+            return await asyncio.to_thread(read_value, source, bulk.value)
+        finally:
+            _close(source)
+
+    async def all(self, held: Held, *, pixels_only: bool = False) -> list[Bulk]:
+        """Every bulk value of an instance, or its pixel data alone (W-41, W-42)."""
+        (row,) = await asyncio.to_thread(self.shelf.catalog.holdings.metadata, held.key)
+        paths = [path for path in _references(orjson.loads(row), ()) if not pixels_only or _is_pixels(path)]
+        found = []
+        for path in paths:
+            try:
+                found.append(await self.find(held.key, path))
+            except NotFound:
+                continue
+        return found
+
+
+def _is_pixels(path: Path) -> bool:
+    return len(path) == 1 and f"{path[0]:08X}" in PIXELS
+
+
+def _references(data_set: dict[str, Any], above: Path) -> Iterator[Path]:
+    for tag, element in data_set.items():
+        here = (*above, int(tag, 16))
+        if "BulkDataURI" in element:
+            yield here
+        elif element["vr"] == "SQ":
+            for number, item in enumerate(element.get("Value", ()), 1):
+                yield from _references(item, (*here, number))
+
+
+def _close(source: FileSource | BytesSource) -> None:
+    if isinstance(source, FileSource):
+        source.close()

@@ -1,0 +1,103 @@
+"""What this process remembers of the catalog, and how it learns that it is no longer so."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from dicomweb_server.catalog.base import Catalog
+from dicomweb_server.model.ids import InstanceKey, Scope, SeriesKey, StudyKey
+
+V = TypeVar("V")
+
+CHANGES_AT_ONCE = 1000
+
+
+class Remembered(Generic[V]):
+    """The last ``most`` things looked up."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._entries: OrderedDict[Scope, V] = OrderedDict()
+
+    def get(self, key: Scope) -> V | None:
+        return self._entries.get(key)
+
+    def put(self, key: Scope, value: V) -> None:
+        self._entries[key] = value
+        while len(self._entries) > self._most:
+            self._entries.popitem(last=False)
+
+    def forget(self, scope: Scope) -> None:
+        """Drop what lies within ``scope``, and what ``scope`` lies within."""
+        if isinstance(scope, InstanceKey):
+            each: Scope
+            for each in (scope, scope.of_series, scope.of_study):
+                self._entries.pop(each, None)
+            return
+        for key in [key for key in self._entries if _touches(scope, key)]:
+            del self._entries[key]
+
+    def clear(self) -> None:
+        self._entries.clear()
+
+
+def _touches(scope: SeriesKey | StudyKey, key: Scope) -> bool:
+    if (scope.tenant, scope.study) != (key.tenant, key.study):
+        return False
+    return isinstance(scope, StudyKey) or isinstance(key, StudyKey) or scope.series == key.series
+
+
+class Freshness:
+    """Asks the catalog what changed, and has it forgotten.
+
+    The question costs a few microseconds (``Changes.stamp``), so it is asked in the loop; reading what changed is not.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        forget: Callable[[Scope], None],
+        clear: Callable[[], None],
+        *,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._changes = catalog.changes
+        self._forget = forget
+        self._clear = clear
+        self._now = now
+        self._stamp: int | None = None
+        self._sequence = 0
+        self._checked = 0.0
+        self._lock = asyncio.Lock()
+
+    async def check(self, *, within_seconds: float = 0.0) -> None:
+        """On return nothing is remembered that was untrue ``within_seconds`` ago."""
+        now = self._now()
+        if self._stamp is not None and now - self._checked < within_seconds:
+            return
+        stamp = self._changes.stamp()
+        if stamp != self._stamp:
+            async with self._lock:
+                await self._catch_up(stamp)
+        self._checked = now
+
+    async def _catch_up(self, stamp: int) -> None:
+        if self._stamp is None:
+            self._sequence = await asyncio.to_thread(self._changes.last)
+            self._clear()
+        else:
+            await self._read_changes()
+        self._stamp = stamp
+
+    async def _read_changes(self) -> None:
+        while True:
+            found = await asyncio.to_thread(self._changes.since, self._sequence, limit=CHANGES_AT_ONCE)
+            for sequence, scope in found:
+                self._forget(scope)
+                self._sequence = sequence
+            if len(found) < CHANGES_AT_ONCE:
+                return

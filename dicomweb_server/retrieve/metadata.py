@@ -1,0 +1,120 @@
+"""Metadata as it was written down before anybody asked: documents of series at rest, rows of those that grow."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+from isal import igzip
+
+from dicomweb_server.catalog.base import SeriesProgress
+from dicomweb_server.model.errors import NotFound
+from dicomweb_server.model.ids import InstanceKey, Scope, SeriesKey, StudyKey
+from dicomweb_server.model.records import BASE, LOCAL, Principal
+from dicomweb_server.retrieve.shelf import Shelf
+
+SMALLEST_TO_GZIP = 1024
+IN_THREAD = 64 << 10
+"""Bytes from which replacing and compressing is worth a thread."""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A JSON array of data sets as it goes out."""
+
+    body: bytes
+    etag: str
+    """Without quotes; another one for each content, base and coding."""
+    gzip: bool
+
+
+class Documents:
+    """The last documents made, by etag, within a number of bytes."""
+
+    def __init__(self, size: int) -> None:
+        self._left = size
+        self._entries: OrderedDict[str, Document] = OrderedDict()
+
+    def get(self, etag: str) -> Document | None:
+        found = self._entries.get(etag)
+        if found is not None:
+            self._entries.move_to_end(etag)
+        return found
+
+    def put(self, document: Document) -> None:
+        if document.etag in self._entries:
+            return
+        self._entries[document.etag] = document
+        self._left -= len(document.body)
+        while self._left < 0 and self._entries:
+            self._left += len(self._entries.popitem(last=False)[1].body)
+
+
+@dataclass(slots=True)
+class Metadata:
+    shelf: Shelf
+    cache: Documents = field(default_factory=lambda: Documents(48 << 20))
+
+    async def __call__(self, scope: Scope, *, base: str, gzip: bool, principal: Principal = LOCAL) -> Document:
+        """Metadata of a study, series or instance with references below ``base``. Raises NotFound, Gone."""
+        identity = await self.identity(scope)
+        etag = _variant(identity, base, gzip=gzip)
+        found = self.cache.get(etag)
+        if found is None:
+            stored = await self._stored(scope)
+            found = await self._made(stored, etag, base, gzip=gzip)
+            self.cache.put(found)
+        return found
+
+    async def identity(self, scope: Scope) -> str:
+        """A text that changes whenever the metadata does."""
+        match scope:
+            case InstanceKey():
+                return f"i{(await self.shelf.instance(scope, within_seconds=0.0)).version.version}"
+            case SeriesKey():
+                return _of_series(await self.shelf.series(scope))
+            case StudyKey():
+                parts = "".join(map(_of_series, await self.shelf.study(scope)))
+                return "t" + hashlib.blake2b(parts.encode(), digest_size=16).hexdigest()
+
+    def etag(self, identity: str, base: str, *, gzip: bool) -> str:
+        return _variant(identity, base, gzip=gzip)
+
+    async def rows(self, scope: Scope) -> list[bytes]:
+        """One data set for each instance, with placeholders for the base. Raises NotFound, Gone."""
+        return await asyncio.to_thread(self.shelf.catalog.holdings.metadata, scope)
+
+    async def _stored(self, scope: Scope) -> bytes:
+        if isinstance(scope, SeriesKey):
+            document = (await self.shelf.series(scope)).document
+            if document is not None:
+                try:
+                    return await self.shelf.objects.read(document.object_key)
+                except NotFound:
+                    pass  # replaced meanwhile: the rows tell
+        return b"[" + b",".join(await self.rows(scope)) + b"]"
+
+    async def _made(self, stored: bytes, etag: str, base: str, *, gzip: bool) -> Document:
+        if len(stored) > IN_THREAD:
+            return await asyncio.to_thread(_finished, stored, etag, base, gzip)
+        return _finished(stored, etag, base, gzip)
+
+
+def _finished(stored: bytes, etag: str, base: str, gzip: bool) -> Document:
+    body = stored.replace(BASE, base.encode())
+    if gzip and len(body) >= SMALLEST_TO_GZIP:
+        return Document(igzip.compress(body, compresslevel=1, mtime=0), etag, True)
+    return Document(body, etag, False)
+
+
+def _of_series(progress: SeriesProgress) -> str:
+    if progress.document is not None:
+        return f"d{progress.document.etag}"
+    return f"r{progress.key.series}.{progress.revision}"
+
+
+def _variant(identity: str, base: str, *, gzip: bool) -> str:
+    digest = hashlib.blake2b(f"{identity} {base}".encode(), digest_size=16).hexdigest()
+    return f"{digest}{'-gzip' if gzip else ''}"

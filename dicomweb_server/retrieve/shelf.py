@@ -1,0 +1,96 @@
+"""Where everything lies, looked up once: versions with their frame index and file, and how far series are."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from dicomweb_server.catalog.base import Catalog, SeriesProgress
+from dicomweb_server.dicom.frames import FrameIndex
+from dicomweb_server.dicom.source import BytesSource, FileSource
+from dicomweb_server.dicom.syntaxes import TransferSyntax, syntax_of
+from dicomweb_server.model.ids import InstanceKey, Scope, SeriesKey, StudyKey
+from dicomweb_server.model.records import Version
+from dicomweb_server.objects.base import ObjectStore
+from dicomweb_server.retrieve.freshness import Freshness, Remembered
+
+FRAME_STALE_SECONDS = 0.5
+"""Stored bytes never change, so a frame may be served from what was true a moment ago."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """An instance that is here."""
+
+    version: Version
+    syntax: TransferSyntax
+    index: FrameIndex | None
+    path: str | None
+    """A file to read from, where the store has one."""
+
+    @property
+    def key(self) -> InstanceKey:
+        return self.version.key
+
+
+class Shelf:
+    def __init__(self, catalog: Catalog, objects: ObjectStore, *, instances: int = 20_000, series: int = 2_000) -> None:
+        self.catalog = catalog
+        self.objects = objects
+        self._instances: Remembered[Held] = Remembered(instances)
+        self._series: Remembered[SeriesProgress] = Remembered(series)
+        self._studies: Remembered[tuple[SeriesProgress, ...]] = Remembered(series)
+        self._freshness = Freshness(catalog, self._forget, self._clear)
+
+    async def instance(self, key: InstanceKey, *, within_seconds: float = FRAME_STALE_SECONDS) -> Held:
+        """Raises NotFound, Gone."""
+        await self._freshness.check(within_seconds=within_seconds)
+        held = self._instances.get(key)
+        if held is None:
+            held = self.held(await asyncio.to_thread(self.catalog.holdings.version, key))
+            self._instances.put(key, held)
+        return held
+
+    async def instances(self, scope: Scope) -> list[Held]:
+        """Every instance of a scope in its stable order (W-01). Raises NotFound, Gone."""
+        if isinstance(scope, InstanceKey):
+            return [await self.instance(scope, within_seconds=0.0)]
+        return [self.held(version) for version in await asyncio.to_thread(self.catalog.holdings.versions, scope)]
+
+    async def series(self, key: SeriesKey) -> SeriesProgress:
+        """Raises NotFound, Gone."""
+        await self._freshness.check()
+        found = self._series.get(key)
+        if found is None:
+            found = await asyncio.to_thread(self.catalog.holdings.series_progress, key)
+            self._series.put(key, found)
+        return found
+
+    async def study(self, key: StudyKey) -> tuple[SeriesProgress, ...]:
+        """Raises NotFound, Gone."""
+        await self._freshness.check()
+        found = self._studies.get(key)
+        if found is None:
+            found = tuple(await asyncio.to_thread(self.catalog.holdings.series_of, key))
+            self._studies.put(key, found)
+        return found
+
+    def held(self, version: Version) -> Held:
+        index = FrameIndex.decode(version.frames) if version.frames is not None else None
+        return Held(version, syntax_of(version.transfer_syntax), index, self.objects.local(version.object_key))
+
+    async def source(self, held: Held) -> FileSource | BytesSource:
+        """The whole file, to be read in places in a thread; close it where it can be. Raises NotFound."""
+        if held.path is not None:
+            return await asyncio.to_thread(FileSource, held.path)
+        return BytesSource(await self.objects.read(held.version.object_key))
+
+    def _forget(self, scope: Scope) -> None:
+        self._instances.forget(scope)
+        self._series.forget(scope)
+        self._studies.forget(scope)
+
+    def _clear(self) -> None:
+        self._instances.clear()
+        self._series.clear()
+        self._studies.clear()
