@@ -47,6 +47,8 @@ class Range:
     syntax: str | None = None
     """A transfer syntax UID, ``*``, or None when not named."""
     weight: float = 1.0
+    bare: bool = False
+    """``*/*`` as such, which takes one part as well as several."""
 
     def takes(self, kind: str) -> bool:
         own = ALIASES.get(self.kind, self.kind).lower()
@@ -108,7 +110,7 @@ def _ranges(text: str) -> Iterator[Range]:
 def _range(parsed: ContentType, weight: float) -> Range:
     syntax = parsed.parameters.get("transfer-syntax")
     if parsed.kind not in (MULTIPART, "multipart/*"):
-        return Range(parsed.kind, parsed.kind == "*/*", syntax, weight)
+        return Range(parsed.kind, parsed.kind == "*/*", syntax, weight, bare=parsed.kind == "*/*")
     inner = content_type(parsed.parameters.get("type", "*/*"))
     if inner is None:
         return Range("*/*", True, syntax, weight)

@@ -11,7 +11,7 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Route
 
 from dicomweb_server.model.errors import DicomwebError
-from dicomweb_server.web import capabilities, deleting, operations, page, problems, qido, stow, viewer
+from dicomweb_server.web import capabilities, deleting, instances, operations, page, problems, qido, stow, viewer, wado
 from dicomweb_server.web.address import AddressRules
 from dicomweb_server.web.cors import Cors, CorsRules
 from dicomweb_server.web.envelope import Envelope
@@ -64,15 +64,26 @@ def dicomweb(options: WebOptions) -> list[BaseRoute]:
     """The DICOMweb service. Frames and metadata stand first: every route passed over costs time (design 6.2)."""
     delete = deleting.remove if options.allow_delete else deleting.switched_off
     table = {
-        INSTANCE: Resource(DELETE=delete),
+        INSTANCE + "/frames/{frames}": Resource(GET=wado.frames),
+        SERIES + "/metadata": Resource(GET=wado.metadata),
+        INSTANCE + "/metadata": Resource(GET=wado.metadata),
+        STUDY + "/metadata": Resource(GET=wado.metadata),
+        INSTANCE + "/bulkdata/{path:path}": Resource(GET=wado.bulkdata),
+        INSTANCE: Resource(GET=instances.retrieve, DELETE=delete),
         "/studies": Resource(GET=qido.studies, POST=stow.store),
         STUDY + "/series": Resource(GET=qido.series_of_study),
         SERIES + "/instances": Resource(GET=qido.instances_of_series),
         STUDY + "/instances": Resource(GET=qido.instances_of_study),
         "/series": Resource(GET=qido.series),
         "/instances": Resource(GET=qido.instances),
-        SERIES: Resource(DELETE=delete),
-        STUDY: Resource(POST=stow.store, DELETE=delete),
+        SERIES: Resource(GET=instances.retrieve, DELETE=delete),
+        STUDY: Resource(GET=instances.retrieve, POST=stow.store, DELETE=delete),
+        INSTANCE + "/bulkdata": Resource(GET=instances.bulkdata),
+        SERIES + "/bulkdata": Resource(GET=instances.bulkdata),
+        STUDY + "/bulkdata": Resource(GET=instances.bulkdata),
+        INSTANCE + "/pixeldata": Resource(GET=instances.pixeldata),
+        SERIES + "/pixeldata": Resource(GET=instances.pixeldata),
+        STUDY + "/pixeldata": Resource(GET=instances.pixeldata),
         "": Resource(OPTIONS=capabilities.answer),
         "/capabilities": Resource(GET=capabilities.answer),
     }

@@ -24,6 +24,7 @@ class Form(StrEnum):
 
 
 SEARCH = (Form.JSON, Form.PLAIN_JSON, Form.XML_PARTS)
+METADATA = (Form.JSON, Form.PLAIN_JSON, Form.XML_PARTS, Form.XML)
 STORE = (Form.JSON, Form.PLAIN_JSON, Form.XML)
 
 _NAMED = {

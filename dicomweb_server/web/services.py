@@ -8,7 +8,12 @@ from typing import cast
 from starlette.requests import Request
 
 from dicomweb_server.catalog.base import Catalog
+from dicomweb_server.objects.base import ObjectStore
 from dicomweb_server.pool.base import Pool
+from dicomweb_server.retrieve.bulkdata import Bulkdata
+from dicomweb_server.retrieve.frames import Frames
+from dicomweb_server.retrieve.metadata import Metadata
+from dicomweb_server.retrieve.shelf import Shelf
 from dicomweb_server.web.ports import Deleting, Receiving
 
 
@@ -17,7 +22,14 @@ class Services:
     catalog: Catalog
     receive: Receiving
     pool: Pool
+    objects: ObjectStore
+    shelf: Shelf
+    frames: Frames
+    metadata: Metadata
+    bulkdata: Bulkdata
     deletion: Deleting | None = None
+    strict_accept: bool = False
+    """406 for a request without Accept, by the letter (C-20)."""
 
 
 def services_of(request: Request) -> Services:

@@ -17,6 +17,11 @@ from dicomweb_server.model.errors import OutOfResources, Rejected
 from dicomweb_server.model.ids import InstanceKey
 from dicomweb_server.model.query import Page, Query
 from dicomweb_server.model.records import LOCAL, Fate, Origin, Outcome, Principal
+from dicomweb_server.objects.memory import MemoryStore
+from dicomweb_server.retrieve.bulkdata import Bulkdata
+from dicomweb_server.retrieve.frames import Frames
+from dicomweb_server.retrieve.metadata import Metadata
+from dicomweb_server.retrieve.shelf import Shelf
 from dicomweb_server.web.app import WebOptions, make_app
 from dicomweb_server.web.ports import Deleting, Receiving
 from dicomweb_server.web.services import Services
@@ -24,6 +29,8 @@ from dicomweb_server.web.services import Services
 P = ParamSpec("P")
 R = TypeVar("R")
 
+OBJECTS = MemoryStore()
+"""Holds nothing; one for all, since it has a folder to clean up."""
 BASE_URL = "http://testserver"
 STUDY_MISMATCH = 0xA900
 
@@ -124,8 +131,16 @@ def searching(matches: Sequence[bytes] = (), *, remaining: int = 0) -> Recording
 def services(
     search: RecordingSearch | None = None, receive: Receiving | None = None, deletion: Deleting | None = None
 ) -> Services:
+    catalog = cast(Catalog, CountingOnly(search or searching()))
+    objects = OBJECTS
+    shelf = Shelf(catalog, objects)
     return Services(
-        catalog=cast(Catalog, CountingOnly(search or searching())),
+        catalog=catalog,
+        objects=objects,
+        shelf=shelf,
+        frames=Frames(shelf),
+        metadata=Metadata(shelf),
+        bulkdata=Bulkdata(shelf),
         receive=receive or ReadingReceive(Path("/nonexistent")),
         pool=HerePool(),
         deletion=deletion,

@@ -1,0 +1,191 @@
+"""WADO-RS: frames, metadata, instances and bulk data as they are stored (PS3.18 10.4)."""
+
+from __future__ import annotations
+
+import re
+
+from starlette.requests import Request
+from starlette.types import ASGIApp
+
+from dicomweb_server.dicom.syntaxes import EXPLICIT_LE, OCTET_STREAM
+from dicomweb_server.model.errors import BadRequest, NotAcceptable
+from dicomweb_server.model.ids import InstanceKey
+from dicomweb_server.model.records import BASE, Span
+from dicomweb_server.retrieve.bulkdata import Bulk, Path
+from dicomweb_server.retrieve.shelf import Held
+from dicomweb_server.web import accept, address, body, caching, compression, datasets, multipart, params
+from dicomweb_server.web.accept import Accepted, Form
+from dicomweb_server.web.body import Bytes, Piece, Stored
+from dicomweb_server.web.services import services_of
+
+_TAG = re.compile(r"[0-9A-Fa-f]{8}")
+
+
+def accepted(request: Request) -> Accepted:
+    parameter = params.single(request, "accept") if b"accept=" in request.scope["query_string"] else None
+    asked = parameter.value if parameter is not None else None
+    return Accepted.of(request.headers.get("accept"), asked, strict=services_of(request).strict_accept)
+
+
+async def frames(request: Request) -> ASGIApp:
+    """GET …/instances/{instance}/frames/{frames}"""
+    key = params.instance_key(request)
+    numbers = params.frame_numbers(request)
+    wanted = accepted(request)
+    reading = services_of(request).frames
+    held = await reading.find(key)
+    reading.check(held, numbers)
+    form = accept.for_pixels(wanted, held.syntax, accept.stored_only(held.syntax), parts=len(numbers))
+    if held.index is not None and held.index.video:
+        raise NotAcceptable(
+            "a video has no single frames; ask for /pixeldata", available=(f"{key.instance}/pixeldata",)
+        )
+    representation = f"{held.version.version}/frames/{request.path_params['frames']}/{form.label}/{form.multipart}"
+    etag = _etag(representation)
+    if caching.is_known(request, etag):
+        return body.not_modified(etag, caching.IMMUTABLE)
+    payloads = [await reading.read(held, number) for number in numbers]
+    if not form.multipart:
+        return body.answer(request, [Bytes(payloads[0])], content_type=form.label, etag=etag, cache=caching.IMMUTABLE)
+    boundary = multipart.boundary_of(representation)
+    where = instance_url(address.public_base(request), key)
+    parts = [
+        (form.label, f"{where}/frames/{number}", [Bytes(payload)])
+        for number, payload in zip(numbers, payloads, strict=True)
+    ]
+    return body.answer(
+        request,
+        multipart.related(boundary, parts),
+        content_type=multipart.outer(form.media_type, boundary, syntax=form.syntax),
+        etag=etag,
+        cache=caching.IMMUTABLE,
+    )
+
+
+async def metadata(request: Request) -> ASGIApp:
+    """GET …/metadata of a study, series or instance"""
+    form = datasets.form(request, datasets.METADATA)
+    scope = params.scope_key(request)
+    base = address.public_base(request)
+    retrieving = services_of(request).metadata
+    gzip = compression.takes_gzip(request.headers.get("accept-encoding", ""))
+    identity = await retrieving.identity(scope)
+    etag = f'"{retrieving.etag(f"{identity} {form}", base, gzip=gzip)}"'
+    if caching.is_known(request, etag):
+        return body.not_modified(etag, caching.REVALIDATE)
+    if form in (datasets.Form.JSON, datasets.Form.PLAIN_JSON):
+        document = await retrieving(scope, base=base, gzip=gzip)
+        coding = body.headers(content_encoding="gzip") if document.gzip else []
+        return body.answer(
+            request, [Bytes(document.body)], content_type=str(form), etag=etag, cache=caching.REVALIDATE, more=coding
+        )
+    rows = [row.replace(BASE, base.encode()) for row in await retrieving.rows(scope)]
+    if form is datasets.Form.XML:
+        if len(rows) != 1:
+            raise NotAcceptable("one XML document holds one instance", available=(str(datasets.Form.XML_PARTS),))
+        return body.answer(
+            request, [Bytes(datasets.xml(rows[0]))], content_type=str(form), etag=etag, cache=caching.REVALIDATE
+        )
+    content, content_type = datasets.xml_parts(rows)
+    return body.answer(request, [Bytes(content)], content_type=content_type, etag=etag, cache=caching.REVALIDATE)
+
+
+async def bulkdata(request: Request) -> ASGIApp:
+    """GET …/instances/{instance}/bulkdata/{path}: one value, at any depth"""
+    key = params.instance_key(request)
+    found = await services_of(request).bulkdata.find(key, bulk_path(request))
+    return await _one_value(request, found)
+
+
+async def _one_value(request: Request, found: Bulk) -> ASGIApp:
+    wanted = accepted(request)
+    held, value = found.held, found.value
+    payloads: list[list[Piece]]
+    if value.encapsulated and held.index is not None and found.pixels:
+        form = accept.for_pixels(
+            wanted, held.syntax, accept.stored_only(held.syntax), parts=1 if held.index.video else held.index.count
+        )
+        label = form.label
+        payloads = await frame_payloads(request, held)
+    else:
+        kind, single = _plain_form(wanted, value.media_type)
+        form = Form(kind, EXPLICIT_LE, not single)
+        label = form.label if found.pixels else kind
+        payloads = [[await value_piece(request, found)]]
+    representation = f"{held.version.version}/bulk/{found.path}/{label}/{form.multipart}"
+    etag = _etag(representation)
+    if caching.is_known(request, etag):
+        return body.not_modified(etag, caching.IMMUTABLE)
+    if not form.multipart:
+        return body.answer(request, payloads[0], content_type=label, etag=etag, cache=caching.IMMUTABLE)
+    boundary = multipart.boundary_of(representation)
+    location = bulk_url(address.public_base(request), found)
+    return body.answer(
+        request,
+        multipart.related(boundary, [(label, location, payload) for payload in payloads]),
+        content_type=multipart.outer(form.media_type, boundary, syntax=form.syntax if found.pixels else None),
+        etag=etag,
+        cache=caching.IMMUTABLE,
+    )
+
+
+def _plain_form(wanted: Accepted, media_type: str) -> tuple[str, bool]:
+    """Type and whether alone, for a value that is no encapsulated pixel data; ``*/*`` means alone here (W-45)."""
+    offered = (media_type, OCTET_STREAM) if media_type != OCTET_STREAM else (OCTET_STREAM,)
+    for each in wanted.ranges:
+        for kind in offered if not each.wild else offered[-1:]:
+            if each.takes(kind) and each.syntax in (None, "*", EXPLICIT_LE):
+                return kind, not each.multipart or each.bare
+    raise NotAcceptable("the value cannot be given in any accepted form", available=offered)
+
+
+async def value_piece(request: Request, found: Bulk) -> Piece:
+    value = found.value
+    if value.exact and len(value.spans) == 1:
+        return Stored(services_of(request).objects, found.held.version.object_key, value.spans[0])
+    return Bytes(await services_of(request).bulkdata.read(found))
+
+
+async def frame_payloads(request: Request, held: Held) -> list[list[Piece]]:
+    """Compressed pixel data is one part for each frame, a video one for all (T-05)."""
+    index = held.index
+    assert index is not None
+    objects = services_of(request).objects
+    if index.deflated:
+        reading = services_of(request).frames
+        return [[Bytes(await reading.read(held, number))] for number in range(1, index.count + 1)]
+    return [
+        [Stored(objects, held.version.object_key, span) for span in index.spans(number)]
+        for number in range(1, index.count + 1)
+    ]
+
+
+def bulk_path(request: Request) -> Path:
+    """The tags and item numbers of the URL. Raises BadRequest."""
+    steps = request.path_params["path"].split("/")
+    path = []
+    for place, step in enumerate(steps):
+        if place % 2 == 0 and _TAG.fullmatch(step):
+            path.append(int(step, 16))
+        elif place % 2 and step.isascii() and step.isdigit() and len(step) <= 9:
+            path.append(int(step))
+        else:
+            raise BadRequest(f"not a bulk data reference: {step[:40]!r}")
+    return tuple(path)
+
+
+def instance_url(base: str, key: InstanceKey) -> str:
+    return f"{base}/studies/{key.study}/series/{key.series}/instances/{key.instance}"
+
+
+def bulk_url(base: str, found: Bulk) -> str:
+    steps = (f"{step:08X}" if place % 2 == 0 else str(step) for place, step in enumerate(found.path))
+    return f"{instance_url(base, found.held.key)}/bulkdata/{'/'.join(steps)}"
+
+
+def whole(held: Held) -> Span:
+    return Span(0, held.version.size)
+
+
+def _etag(representation: str) -> str:
+    return f'"{multipart.boundary_of(representation)[:32]}"'
