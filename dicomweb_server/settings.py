@@ -7,6 +7,7 @@ An unknown key or a wrong value ends the start with a sentence that names it.
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -31,6 +32,16 @@ class Storage:
     """Where the bytes lie: file:///folder. Empty: the folder ``objects`` in the data folder."""
     catalog: str = ""
     """The catalog's database: sqlite:///file or postgresql://... Empty: ``catalog.sqlite`` in the data folder."""
+    viewer: str = ""
+    """Folder of the installed viewer. Empty: the folder ``viewer`` in the data folder."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """Who gets to the doors."""
+
+    allow_remote: bool = False
+    """Listen on other addresses than loopback although nobody has to log in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,22 +52,24 @@ class Http:
     """HOST:PORT to listen on."""
     workers: int = 1
     """How many web processes share the port."""
+    root: str = "/dicomweb"
+    """The path of the DICOMweb service."""
     public_url: str = ""
-    """The address clients see in front of /dicomweb, such as https://images.example.org. Empty: from the request."""
+    """The address clients see in front of the root, such as https://images.example.org. Empty: from the request."""
     trusted_proxies: tuple[str, ...] = ()
-    """Addresses of proxies whose Forwarded and X-Forwarded-* headers are believed."""
-    cors_origins: tuple[str, ...] = ("*",)
-    """Origins a browser may call from; * for any."""
-    allow_remote: bool = False
-    """Listen on other addresses than loopback although nobody has to log in."""
+    """Addresses or networks of proxies whose Forwarded and X-Forwarded-* headers are believed."""
+    cors_origins: tuple[str, ...] = ("loopback",)
+    """Origins whose pages may call: https://viewer.example, ``loopback`` for pages of this machine, ``*`` for all."""
     allow_delete: bool = False
     """Whether DELETE removes studies, series and instances."""
     strict_accept: bool = False
     """Answer 406 to a request without Accept, by the letter of PS3.18 8.7.5, instead of taking it as */*."""
     max_body_bytes: int = 64 << 30
     """The longest request body taken."""
-    max_part_bytes: int = 8 << 30
-    """The longest part of a store request taken."""
+    max_parts: int = 10_000
+    """The most parts of one store request."""
+    max_results: int = 1000
+    """The most matches in one search answer."""
     max_connections: int = 2000
     """Connections open at once in each web process."""
     stop_seconds: float = 20.0
@@ -71,10 +84,10 @@ class Dimse:
     """HOST:PORT to listen on."""
     aet: str = "DICOMWEB"
     """Our application entity title."""
-    accept_any_called: bool = False
-    """Accept associations that call another title than ours."""
+    check_called: bool = False
+    """Refuse associations that call another title than ours."""
     calling_aets: tuple[str, ...] = ()
-    """Titles that may call; empty for any."""
+    """Who may call: TITLE, or TITLE@ADDRESS where it must come from that address or network. Empty: anybody."""
     max_associations: int = 100
     """Associations at once."""
     max_associations_per_peer: int = 30
@@ -83,8 +96,10 @@ class Dimse:
     """A silent association is aborted after this."""
     max_pdu_bytes: int = 131072
     """The longest PDU we take."""
+    private_sop_classes: bool = False
+    """Accept every SOP class outside the standard's root, such as vendors' own."""
     extra_sop_classes: tuple[str, ...] = ()
-    """Further storage SOP classes to accept, such as a vendor's private ones."""
+    """Further storage SOP classes to accept, by UID."""
     extra_transfer_syntaxes: tuple[str, ...] = ()
     """Further transfer syntaxes to accept, stored as they come."""
 
@@ -97,6 +112,10 @@ class Ingest:
     """Other content under the same UIDs: keep-first, replace (as a new version) or refuse."""
     series_quiet_seconds: float = 5.0
     """A pushed series is at rest when nothing came for so long."""
+    zero_preamble: bool = True
+    """Empty the 128 bytes before DICM, which can make a file pass for a program."""
+    max_instance_bytes: int = 8 << 30
+    """The longest instance taken, by any door."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +126,12 @@ class Work:
     """Tickets worked off side by side in the worker process."""
     attempts: int = 5
     """Tries before a ticket is given up and rests as a dead letter."""
+    decoders: int = 2
+    """Processes that decode pixels, at most, for each process that needs them. They start on first use."""
+    decode_seconds: float = 30.0
+    """A decoder that works on one image for longer is killed."""
+    decode_memory_bytes: int = 2 << 30
+    """Memory a decoder may take."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +147,7 @@ class Log:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     storage: Storage = field(default_factory=Storage)
+    access: Access = field(default_factory=Access)
     http: Http = field(default_factory=Http)
     dimse: Dimse = field(default_factory=Dimse)
     ingest: Ingest = field(default_factory=Ingest)
@@ -137,6 +163,10 @@ class Settings:
         return self.storage.objects or f"file://{self.data / 'objects'}"
 
     @property
+    def viewer(self) -> Path:
+        return Path(self.storage.viewer).absolute() if self.storage.viewer else self.data / "viewer"
+
+    @property
     def catalog_url(self) -> str:
         return self.storage.catalog or f"sqlite:///{self.data / 'catalog.sqlite'}"
 
@@ -146,6 +176,18 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "log.level": ("debug", "info", "warning", "error"),
     "log.format": ("auto", "text", "json"),
 }
+
+AT_LEAST_ONE = frozenset(
+    {"http.workers", "http.max_connections", "http.max_parts", "http.max_results", "dimse.max_associations"}
+    | {"work.threads", "work.attempts", "work.decoders"}
+)
+
+URLS: Mapping[str, tuple[str, ...]] = {
+    "storage.objects": ("file:///",),
+    "storage.catalog": ("sqlite:///", "postgresql://"),
+    "http.public_url": ("http://", "https://"),
+}
+"""What the value of a URL setting may begin with."""
 
 SHORT: Mapping[str, str] = {
     "DATA": "storage.data",
@@ -182,8 +224,9 @@ def load(
     for each in (*_from_file(file), *_from_environment(os.environ if environment is None else environment)):
         given[each.key] = Given(each.key, _checked(each, types[each.key]), each.origin)
     for key, text in (flags or {}).items():
-        each = Given(key, text, "flag")
-        given[key] = Given(key, _checked(each, types[key]), "flag")
+        if key not in types:
+            raise SettingsError(f"flag: there is no setting {key!r}{_nearest(key, types)}")
+        given[key] = Given(key, _checked(Given(key, text, "flag"), types[key]), "flag")
     return _assembled(given), list(given.values())
 
 
@@ -239,8 +282,14 @@ def _checked(given: Given, kind: Any) -> Any:
         raise SettingsError(f"{given.origin}: {given.key} must be one of {', '.join(choices)}, not {value!r}")
     if isinstance(value, int | float) and not isinstance(value, bool) and value < 0:
         raise SettingsError(f"{given.origin}: {given.key} must not be negative: {value!r}")
+    if isinstance(value, int | float) and given.key in AT_LEAST_ONE and value < 1:
+        raise SettingsError(f"{given.origin}: {given.key} must be at least 1: {value!r}")
     if given.key.endswith(".listen"):
         address(value, given)
+    if given.key == "http.root" and not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", value):
+        raise SettingsError(f"{given.origin}: {given.key} must be a path such as /dicomweb: {value!r}")
+    if given.key in URLS and value and not value.startswith(URLS[given.key]):
+        raise SettingsError(f"{given.origin}: {given.key} must begin with {' or '.join(URLS[given.key])}: {value!r}")
     if given.key == "dimse.aet" and not 1 <= len(value.strip()) <= 16:
         raise SettingsError(f"{given.origin}: {given.key} must have 1 to 16 characters: {value!r}")
     return value
