@@ -1,0 +1,258 @@
+"""Settings in, doors out: the only module that opens backends. A URL's scheme picks one, imported only when named.
+
+Everything opened here is closed again, in the opposite order, when its ``with`` block ends. Nothing is opened before
+it is asked for: processes fork first.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from ipaddress import ip_network
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import unquote, urlsplit
+
+from dicomweb_server.catalog.base import Catalog
+from dicomweb_server.ingest.commit import GroupCommit
+from dicomweb_server.ingest.deciding import Policy
+from dicomweb_server.ingest.receive import Receive
+from dicomweb_server.ingest.staged import read_staged
+from dicomweb_server.model.messages import Kind
+from dicomweb_server.objects.base import ObjectStore
+from dicomweb_server.pool.base import Pool
+from dicomweb_server.queues.base import Queue
+from dicomweb_server.settings import Settings, SettingsError, address
+from dicomweb_server.signals.base import Signals
+from dicomweb_server.signals.datagram import DatagramSignals
+
+if TYPE_CHECKING:
+    import uvicorn
+
+    from dicomweb_server.dimse.server import Server as DimseServer
+    from dicomweb_server.web.app import WebOptions
+    from dicomweb_server.workers.loop import Worker
+
+T = TypeVar("T")
+
+DECODING = "dicomweb_server.dicom.pixels.decode"
+"""What every decoder process needs, loaded once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backends:
+    objects: ObjectStore
+    catalog: Catalog
+    queue: Queue
+    signals: Signals
+
+
+@contextmanager
+def open_backends(settings: Settings) -> Iterator[Backends]:
+    """Raises BackendFailed, SettingsError."""
+    settings.data.mkdir(parents=True, exist_ok=True)
+    objects = _objects(settings.objects_url)
+    signals = DatagramSignals(settings.data / "signals")
+    try:
+        catalog, queue = _catalog(settings.catalog_url)
+        try:
+            yield Backends(objects, catalog, queue, signals)
+        finally:
+            catalog.close()
+    finally:
+        signals.close()
+        objects.close()
+
+
+@contextmanager
+def open_receive(settings: Settings, backends: Backends) -> Iterator[Receive]:
+    """The one way in. At the end everything handed over is answered."""
+    commit = GroupCommit(
+        backends.objects,
+        backends.catalog.holdings,
+        backends.signals,
+        Policy(settings.ingest.conflict),
+        quiet_seconds=settings.ingest.series_quiet_seconds,
+    )
+    receive = Receive(commit, read=partial(read_staged, zero_preamble=settings.ingest.zero_preamble))
+    try:
+        yield receive
+    finally:
+        receive.close()
+
+
+@contextmanager
+def open_web(settings: Settings) -> Iterator[uvicorn.Server]:
+    """The HTTP door, to be run on a socket that somebody bound."""
+    from dicomweb_server.ingest.deletion import Delete
+    from dicomweb_server.web.app import make_app
+    from dicomweb_server.web.protocol import Bounds
+    from dicomweb_server.web.server import make_server
+    from dicomweb_server.web.services import Services
+
+    with open_backends(settings) as backends, open_receive(settings, backends) as receive, _pool(settings) as pool:
+        services = Services(
+            catalog=backends.catalog,
+            receive=receive,
+            pool=pool,
+            deletion=Delete(backends.objects, backends.catalog.holdings, backends.signals),
+        )
+        yield make_server(
+            make_app(services, options=_web_options(settings)),
+            bounds=Bounds(max_connections=settings.http.max_connections),
+            graceful_seconds=int(settings.http.stop_seconds),
+        )
+
+
+@contextmanager
+def open_dimse(settings: Settings) -> Iterator[DimseServer]:
+    """The DICOM port, not yet started."""
+    from dicomweb_server.dimse.admission import TitleRules
+    from dicomweb_server.dimse.association import Timing
+    from dicomweb_server.dimse.contexts import ContextRules
+    from dicomweb_server.dimse.server import Caps, Server
+
+    wanted = settings.dimse
+    host, port = address(wanted.listen)
+    with open_backends(settings) as backends, open_receive(settings, backends) as receive:
+        yield Server(
+            receive,
+            host=host,
+            port=port,
+            titles=TitleRules(
+                wanted.aet.strip(), check_called=wanted.check_called, calling=calling_titles(wanted.calling_aets)
+            ),
+            contexts=ContextRules(
+                extra_classes=wanted.extra_sop_classes,
+                private_classes=wanted.private_sop_classes,
+                extra_syntaxes=wanted.extra_transfer_syntaxes,
+            ),
+            timing=Timing(idle_seconds=wanted.idle_seconds),
+            caps=Caps(associations=wanted.max_associations, per_peer=wanted.max_associations_per_peer),
+            pdu_size=wanted.max_pdu_bytes,
+            data_set_size=settings.ingest.max_instance_bytes,
+        )
+
+
+@contextmanager
+def open_worker(settings: Settings) -> Iterator[list[Worker]]:
+    """Workers to be run side by side."""
+    from dicomweb_server.reconcile.series import ReconcileSeries
+    from dicomweb_server.workers import policy
+    from dicomweb_server.workers.loop import Stage, Worker
+
+    with open_backends(settings) as backends:
+        stages: dict[Kind, Stage] = {
+            Kind.RECONCILE: ReconcileSeries(
+                backends.objects, backends.catalog, quiet_seconds=settings.ingest.series_quiet_seconds
+            )
+        }
+        name = f"{socket.gethostname()}-{os.getpid()}"
+        yield [
+            Worker(
+                backends.queue,
+                backends.signals,
+                stages,
+                f"{name}-{number}",
+                policy=policy.Policy(attempts=settings.work.attempts),
+            )
+            for number in range(settings.work.threads)
+        ]
+
+
+def calling_titles(entries: tuple[str, ...]) -> dict[str, list[str]] | None:
+    """Calling titles with the networks they may call from (none: any); None when anybody may. Raises SettingsError."""
+    if not entries:
+        return None
+    titles: dict[str, list[str]] = {}
+    for entry in entries:
+        title, _, network = entry.partition("@")
+        networks = titles.setdefault(title.strip(), [])
+        if network:
+            networks.append(_network(network.strip(), "dimse.calling_aets"))
+    return titles
+
+
+def _network(text: str, key: str) -> str:
+    try:
+        return str(ip_network(text, strict=False))
+    except ValueError:
+        raise SettingsError(f"{key}: not an address or network: {text!r}") from None
+
+
+def _web_options(settings: Settings) -> WebOptions:
+    from dicomweb_server.web.address import AddressRules
+    from dicomweb_server.web.app import WebOptions
+    from dicomweb_server.web.cors import CorsRules
+    from dicomweb_server.web.search_request import SearchRules
+    from dicomweb_server.web.upload import UploadLimits
+
+    http = settings.http
+    return WebOptions(
+        address=AddressRules(
+            root=http.root,
+            public_base=http.public_url.rstrip("/") + http.root if http.public_url else None,
+            trusted_proxies=tuple(ip_network(_network(each, "http.trusted_proxies")) for each in http.trusted_proxies),
+        ),
+        cors=CorsRules(origins=http.cors_origins),
+        search=SearchRules(max_results=http.max_results),
+        allow_delete=http.allow_delete,
+        uploads=UploadLimits(
+            max_body=http.max_body_bytes, max_part=settings.ingest.max_instance_bytes, max_parts=http.max_parts
+        ),
+        viewer=settings.viewer,
+    )
+
+
+@contextmanager
+def _pool(settings: Settings) -> Iterator[Pool]:
+    from dicomweb_server.pool.processes import ProcessPool
+
+    work = settings.work
+    pool = ProcessPool(
+        processes=work.decoders,
+        seconds=work.decode_seconds,
+        memory=work.decode_memory_bytes,
+        preload=[DECODING],
+    )
+    try:
+        yield pool
+    finally:
+        pool.close()
+
+
+def _objects(url: str) -> ObjectStore:
+    return _opener(url, _OBJECTS, "storage.objects")(url)
+
+
+def _catalog(url: str) -> tuple[Catalog, Queue]:
+    return _opener(url, _CATALOGS, "storage.catalog")(url)
+
+
+def _opener(url: str, openers: Mapping[str, Callable[[str], T]], key: str) -> Callable[[str], T]:
+    scheme = url.partition(":")[0].partition("+")[0]
+    if scheme not in openers:
+        raise SettingsError(f"{key}: nothing here opens {scheme!r} addresses, only {', '.join(openers)}")
+    return openers[scheme]
+
+
+def _folder(url: str) -> ObjectStore:
+    from dicomweb_server.objects.folder import FolderStore
+
+    return FolderStore(Path(unquote(urlsplit(url).path)))
+
+
+def _sql(url: str) -> tuple[Catalog, Queue]:
+    from dicomweb_server.catalog.sql import open_catalog
+    from dicomweb_server.queues.sql import SqlQueue
+
+    catalog = open_catalog(url)
+    return catalog, SqlQueue(catalog.database)
+
+
+_OBJECTS = {"file": _folder}
+_CATALOGS = {"sqlite": _sql, "postgresql": _sql}

@@ -1,0 +1,83 @@
+"""What each child process of the server does, from its first line to its exit code."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable
+
+from dicomweb_server import assembly, limits
+from dicomweb_server.model.errors import BackendFailed
+from dicomweb_server.settings import Settings, SettingsError
+from dicomweb_server.supervisor import FAILED_TO_START
+
+log = logging.getLogger(__name__)
+
+ENDING = {signal.SIGTERM, signal.SIGINT}
+
+SWITCH_SECONDS = 0.001
+"""Reading rows contends for the interpreter at every step; the default of 5 ms would hold up the loop."""
+
+TRY_AGAIN = 1
+
+
+def web(settings: Settings, listening: socket.socket) -> int:
+    """Serve HTTP on ``listening`` until SIGTERM; open requests are finished first, within bounds."""
+    sys.setswitchinterval(SWITCH_SECONDS)
+    for number in ENDING:
+        # uvicorn handles them while it runs, and raises them once more when it has ended.
+        signal.signal(number, lambda *_: None)
+
+    def serve() -> None:
+        with assembly.open_web(settings) as server:
+            server.run(sockets=[listening])
+
+    return _run(serve)
+
+
+def dimse(settings: Settings) -> int:
+    """Receive by C-STORE until SIGTERM; what is being received is finished first, within bounds."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+
+    def serve() -> None:
+        with assembly.open_dimse(settings) as server:
+            server.start()
+            signal.sigwait(ENDING)
+            server.stop(grace_seconds=settings.http.stop_seconds)
+
+    return _run(serve)
+
+
+def worker(settings: Settings) -> int:
+    """Work off tickets until SIGTERM; the batch at hand is finished first."""
+    from dicomweb_server.workers.loop import run_all
+
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+
+    def serve() -> None:
+        stop = threading.Event()
+        with assembly.open_worker(settings) as workers:
+            working = threading.Thread(target=run_all, args=(workers, stop), name="workers")
+            working.start()
+            signal.sigwait(ENDING)
+            stop.set()
+            working.join()
+
+    return _run(serve)
+
+
+def _run(serve: Callable[[], None]) -> int:
+    limits.keep_freed_memory()
+    limits.raise_open_files()
+    try:
+        serve()
+    except BackendFailed as error:
+        log.error("%s", error)
+        return TRY_AGAIN if error.passing else FAILED_TO_START
+    except (SettingsError, OSError) as error:
+        log.error("%s", error)
+        return FAILED_TO_START
+    return 0
