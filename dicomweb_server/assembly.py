@@ -89,16 +89,27 @@ def open_receive(settings: Settings, backends: Backends) -> Iterator[Receive]:
 def open_web(settings: Settings) -> Iterator[uvicorn.Server]:
     """The HTTP door, to be run on a socket that somebody bound."""
     from dicomweb_server.ingest.deletion import Delete
+    from dicomweb_server.retrieve.bulkdata import Bulkdata
+    from dicomweb_server.retrieve.frames import Frames
+    from dicomweb_server.retrieve.metadata import Metadata
+    from dicomweb_server.retrieve.shelf import Shelf
     from dicomweb_server.web.app import make_app
     from dicomweb_server.web.protocol import Bounds
     from dicomweb_server.web.server import make_server
     from dicomweb_server.web.services import Services
 
     with open_backends(settings) as backends, open_receive(settings, backends) as receive, _pool(settings) as pool:
+        shelf = Shelf(backends.catalog, backends.objects)
         services = Services(
             catalog=backends.catalog,
+            objects=backends.objects,
             receive=receive,
             pool=pool,
+            shelf=shelf,
+            frames=Frames(shelf),
+            metadata=Metadata(shelf),
+            bulkdata=Bulkdata(shelf),
+            strict_accept=settings.http.strict_accept,
             deletion=Delete(backends.objects, backends.catalog.holdings, backends.signals),
         )
         yield make_server(
