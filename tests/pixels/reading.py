@@ -1,4 +1,4 @@
-"""Frames and metadata of corpus files as pydicom reads them: nothing comes from our own reader."""
+"""Frames and metadata of corpus files as pydicom reads them, so that nothing comes from our own reader."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def decode(data: bytes, facts: ImageFacts, *, keep_ybr: bool = False) -> Frame:
             return Frame(from_native(inflated(data, facts), facts), facts.photometric)
         case Family.RLE:
             return Frame(decode_rle(data, facts), facts.photometric)
-    stream = _stream_of(data, facts, kind)
+    stream = checked_stream(data, facts, kind)
     try:
         cells, photometric = _decompressed(data, facts, stream, keep_ybr)
     except _DECODER_ERRORS as error:
@@ -64,7 +64,7 @@ def decode(data: bytes, facts: ImageFacts, *, keep_ybr: bool = False) -> Frame:
     return Frame(_as_cells(cells, facts, stream), photometric)
 
 
-def _stream_of(data: bytes, facts: ImageFacts, kind: Family) -> Codestream:
+def checked_stream(data: bytes, facts: ImageFacts, kind: Family) -> Codestream:
     """The frame's own header, after checking it against the data set."""
     if facts.element is not Element.INTEGER:
         raise Undecodable("compressed float pixels")

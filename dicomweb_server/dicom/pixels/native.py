@@ -28,7 +28,7 @@ def from_native(data: bytes, facts: ImageFacts) -> Cells:
 
 
 def to_native(cells: Cells, *, bits_allocated: int) -> bytes:
-    """The frame as Explicit VR Little Endian holds it: no padding, interleaved, 1-bit packed (T-07, T-08)."""
+    """The frame as Explicit VR Little Endian holds it: unpadded, interleaved, bits packed from bit 0 (T-07, T-08)."""
     if bits_allocated == 1:
         return np.packbits(np.ascontiguousarray(cells).reshape(-1) != 0, bitorder="little").tobytes()
     return np.ascontiguousarray(cells, cells.dtype.newbyteorder("<")).tobytes()

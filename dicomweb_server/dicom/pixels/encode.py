@@ -1,0 +1,134 @@
+"""Cells to one compressed frame, for every transfer syntax this server writes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import log10
+from typing import Any
+
+import imagecodecs
+import numpy as np
+
+from dicomweb_server.dicom import syntaxes
+from dicomweb_server.dicom.pixels.arrays import Cells
+from dicomweb_server.dicom.pixels.decode import Frame
+from dicomweb_server.dicom.pixels.facts import Element, ImageFacts
+from dicomweb_server.dicom.pixels.rle import encode_rle
+from dicomweb_server.model.errors import NotAcceptable
+
+Encoder = Callable[[Cells, ImageFacts, int], bytes]
+
+
+def encode(frame: Frame, facts: ImageFacts, target: str, quality: int) -> tuple[bytes, str]:
+    """The frame's bytes and the photometric interpretation that goes with them.
+
+    Raises NotAcceptable where the target cannot hold such cells.
+    """
+    if facts.element is not Element.INTEGER:
+        raise NotAcceptable("float pixels are always native", available=(syntaxes.EXPLICIT_LE,))
+    widest, encoder = ENCODERS[target]
+    if facts.cell.itemsize * 8 > widest:
+        raise NotAcceptable(f"{target} holds no {facts.bits_allocated}-bit cells", available=(syntaxes.EXPLICIT_LE,))
+    try:
+        return encoder(frame.cells, facts, quality), _photometric(frame, target)
+    except (RuntimeError, ValueError) as error:
+        raise NotAcceptable(f"these pixels cannot be written as {target}") from error
+
+
+def _photometric(frame: Frame, target: str) -> str:
+    if frame.cells.ndim != 3 or frame.photometric != "RGB":
+        return frame.photometric
+    return _COLOURS.get(target, "RGB")
+
+
+def _unsigned(cells: Cells) -> Cells:
+    """The same bits without a sign, which these coders do not know."""
+    bare: Cells = cells.view(np.dtype(f"u{cells.dtype.itemsize}"))
+    return np.ascontiguousarray(bare)
+
+
+def _rle(cells: Cells, facts: ImageFacts, _quality: int) -> bytes:
+    if facts.bits_allocated == 1:
+        packed = np.packbits(cells.reshape(-1) != 0, bitorder="little")
+        return encode_rle(packed.reshape(1, -1))
+    return encode_rle(cells)
+
+
+def _jpeg_lossless(cells: Cells, _facts: ImageFacts, _quality: int) -> bytes:
+    bits = cells.dtype.itemsize * 8
+    colour: dict[str, Any] = {"colorspace": "RGB", "outcolorspace": "RGB"} if cells.ndim == 3 else {}
+    return bytes(imagecodecs.jpeg8_encode(_unsigned(cells), lossless=True, predictor=1, bitspersample=bits, **colour))
+
+
+def _jpeg_baseline(cells: Cells, facts: ImageFacts, quality: int) -> bytes:
+    if facts.signed:
+        raise ValueError("JPEG baseline knows no sign")
+    if cells.ndim == 3:
+        return bytes(imagecodecs.jpeg8_encode(cells, quality, subsampling="422"))
+    return bytes(imagecodecs.jpeg8_encode(cells, quality))
+
+
+def _jpeg_ls(cells: Cells, _facts: ImageFacts, _quality: int) -> bytes:
+    return bytes(imagecodecs.jpegls_encode(_unsigned(cells)))
+
+
+def _jpeg_ls_near(cells: Cells, facts: ImageFacts, quality: int) -> bytes:
+    if facts.signed:
+        raise ValueError("near-lossless coding would turn small negative values into large positive ones")
+    return bytes(imagecodecs.jpegls_encode(cells, max(1, (100 - quality) // 5)))
+
+
+def _jpeg_2000_lossless(cells: Cells, _facts: ImageFacts, _quality: int) -> bytes:
+    return bytes(imagecodecs.jpeg2k_encode(cells, codecformat="j2k", reversible=True, numthreads=1))
+
+
+def _jpeg_2000(cells: Cells, _facts: ImageFacts, quality: int) -> bytes:
+    # OpenJPEG measures the signal to noise ratio against the whole range of the cell; few images fill 16 bits
+    span = max(int(cells.max()) - int(cells.min()), 1)
+    level = 25 + quality // 3 + max(0, round(20 * log10(2 ** (8 * cells.dtype.itemsize) / span)))
+    return bytes(imagecodecs.jpeg2k_encode(cells, level, codecformat="j2k", reversible=False, numthreads=1))
+
+
+def _htj2k_lossless(cells: Cells, _facts: ImageFacts, _quality: int) -> bytes:
+    return bytes(imagecodecs.htj2k_encode(cells, reversible=True, **_resolutions(cells)))
+
+
+def _htj2k_rpcl(cells: Cells, _facts: ImageFacts, _quality: int) -> bytes:
+    """OpenJPH writes RPCL order by itself; the syntax also wants TLM and a lowest level of at most 64 (PS3.5 10.18)."""
+    return bytes(imagecodecs.htj2k_encode(cells, reversible=True, tlm=True, **_resolutions(cells)))
+
+
+def _htj2k(cells: Cells, _facts: ImageFacts, quality: int) -> bytes:
+    step = 0.00002 * 2 ** ((100 - quality) / 10)
+    return bytes(imagecodecs.htj2k_encode(cells, step, reversible=False, **_resolutions(cells)))
+
+
+def _resolutions(cells: Cells) -> dict[str, Any]:
+    longest = max(cells.shape[:2])
+    return {"resolutions": max(6, (longest // 64).bit_length() + 1)}
+
+
+ENCODERS: dict[str, tuple[int, Encoder]] = {
+    syntaxes.RLE: (32, _rle),
+    syntaxes.JPEG_BASELINE: (8, _jpeg_baseline),
+    syntaxes.JPEG_LOSSLESS: (16, _jpeg_lossless),
+    syntaxes.JPEG_LOSSLESS_SV1: (16, _jpeg_lossless),
+    syntaxes.JPEG_LS: (16, _jpeg_ls),
+    syntaxes.JPEG_LS_NEAR: (16, _jpeg_ls_near),
+    syntaxes.JPEG_2000_LOSSLESS: (16, _jpeg_2000_lossless),
+    syntaxes.JPEG_2000: (16, _jpeg_2000),
+    syntaxes.HTJ2K_LOSSLESS: (16, _htj2k_lossless),
+    syntaxes.HTJ2K_LOSSLESS_RPCL: (16, _htj2k_rpcl),
+    syntaxes.HTJ2K: (16, _htj2k),
+}
+"""The widest cell in bits of each target, and its encoder."""
+
+_COLOURS = {
+    syntaxes.JPEG_BASELINE: "YBR_FULL_422",
+    syntaxes.JPEG_2000_LOSSLESS: "YBR_RCT",
+    syntaxes.JPEG_2000: "YBR_ICT",
+    syntaxes.HTJ2K_LOSSLESS: "YBR_RCT",
+    syntaxes.HTJ2K_LOSSLESS_RPCL: "YBR_RCT",
+    syntaxes.HTJ2K: "YBR_ICT",
+}
+"""What RGB cells are called once the target has transformed them (PS3.5 8.2)."""

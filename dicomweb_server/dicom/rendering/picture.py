@@ -1,0 +1,98 @@
+"""One decoded frame to a display image: modality, VOI, presentation, colour (PS3.4 N.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from dicomweb_server.dicom.dataset import Attributes
+from dicomweb_server.dicom.pixels.arrays import Cells, Grey, Reals
+from dicomweb_server.dicom.pixels.colour import as_rgb
+from dicomweb_server.dicom.pixels.decode import Frame
+from dicomweb_server.dicom.pixels.facts import Element, ImageFacts
+from dicomweb_server.dicom.rendering.modality import modality_of, significant
+from dicomweb_server.dicom.rendering.palette import coloured, has_palette
+from dicomweb_server.dicom.rendering.request import Window
+from dicomweb_server.dicom.rendering.voi import Ranged, Voi, Windowed, voi_of
+
+_MAXIMUM_FRACTION = "0062000E"
+_PADDING, _PADDING_LIMIT = "00280120", "00280121"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The image a frame belongs to."""
+
+    facts: ImageFacts
+    attributes: Attributes
+    number: int = 0
+    """Of the frame, from 0."""
+
+
+def picture(frame: Frame, subject: Subject, window: Window | None = None) -> Grey:
+    """The frame as 8-bit grey or RGB. ``window`` replaces the frame's own VOI; colour images know none."""
+    frame = as_rgb(frame)
+    if frame.cells.ndim == 3:
+        return _eight_bits(frame.cells, subject.facts)
+    if frame.photometric == "PALETTE COLOR" and has_palette(subject.attributes):
+        return coloured(significant(frame.cells, subject.facts), subject.attributes)
+    cells = significant(frame.cells, subject.facts)
+    return _looked_up(cells, grey_stage(cells, subject, frame.photometric, window))
+
+
+def grey_stage(cells: Cells, subject: Subject, photometric: str, window: Window | None) -> Callable[[Reals], Grey]:
+    """What turns stored values of this frame into brightness; ``cells`` give its range where it has no window."""
+    modality = modality_of(subject.attributes, subject.number)
+    voi: Voi | None = Windowed(window) if window is not None else voi_of(subject.attributes, subject.number)
+    if voi is None:
+        low, high = _range(cells, subject)
+        bounds = modality(np.array([low, high]))
+        voi = Ranged(float(bounds.min()), float(bounds.max()))
+    top, bottom = (0.0, 255.0) if photometric == "MONOCHROME1" else (255.0, 0.0)
+
+    def brightness(stored: Reals) -> Grey:
+        bright = np.nan_to_num(voi(modality(stored)), nan=0.0) * (top - bottom) + bottom
+        return (bright + 0.5).astype(np.uint8)
+
+    return brightness
+
+
+def _looked_up(cells: Cells, stage: Callable[[Reals], Grey]) -> Grey:
+    """Through a table over the values that occur where that is less work than each pixel by itself."""
+    if cells.dtype.kind == "f" or cells.size == 0:
+        with np.errstate(over="ignore", invalid="ignore"):
+            return stage(cells.astype(np.float64))
+    low, high = int(cells.min()), int(cells.max())
+    if high - low >= cells.size:
+        return stage(cells.astype(np.float64))
+    table = stage(np.arange(low, high + 1, dtype=np.float64))
+    return table[np.subtract(cells, low, dtype=np.int32) if cells.dtype.itemsize < 4 else cells.astype(np.int64) - low]
+
+
+def _range(cells: Cells, subject: Subject) -> tuple[float, float]:
+    """The stored values a frame without a window spans, padding and what is not finite left out (R-17)."""
+    if subject.facts.bits_allocated == 1 and subject.facts.element is Element.INTEGER:
+        return 0.0, 1.0
+    fraction = subject.attributes.number(_MAXIMUM_FRACTION)
+    if fraction:
+        return 0.0, fraction
+    counted = cells[np.isfinite(cells)] if cells.dtype.kind == "f" else cells
+    padding = subject.attributes.number(_PADDING)
+    if padding is not None and counted.size:
+        limit = subject.attributes.number(_PADDING_LIMIT)
+        ends = sorted((padding, padding if limit is None else limit))
+        values = counted.astype(np.float64)
+        kept = counted[(values < ends[0]) | (values > ends[1])]
+        counted = kept if kept.size else counted
+    return (float(counted.min()), float(counted.max())) if counted.size else (0.0, 1.0)
+
+
+def _eight_bits(cells: Cells, facts: ImageFacts) -> Grey:
+    """Colour samples cut to 8 bits; a fourth sample (ARGB, CMYK: retired) is left out."""
+    samples = cells[..., :3]
+    if samples.dtype.itemsize == 1:
+        return np.ascontiguousarray(samples).view(np.uint8)
+    unsigned = samples.view(np.dtype(f"<u{samples.dtype.itemsize}"))
+    return (unsigned >> max(min(facts.bits_stored, facts.bits_allocated) - 8, 0)).astype(np.uint8)

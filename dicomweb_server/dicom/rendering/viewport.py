@@ -1,0 +1,31 @@
+"""Cut, flip and scale a display image (PS3.18 8.3.5.1.3)."""
+
+from __future__ import annotations
+
+from PIL import Image
+
+from dicomweb_server.dicom.pixels.arrays import Grey
+from dicomweb_server.dicom.rendering.request import Viewport
+from dicomweb_server.model.errors import BadRequest
+
+
+def framed(picture: Grey, viewport: Viewport | None) -> Image.Image:
+    """The picture as asked for. Raises BadRequest where the source region lies outside the image."""
+    image = Image.fromarray(picture)
+    if viewport is None:
+        return image
+    x, y = viewport.x, viewport.y
+    width = image.width - x if viewport.source_width is None else viewport.source_width
+    height = image.height - y if viewport.source_height is None else viewport.source_height
+    right, bottom = min(x + abs(width), image.width), min(y + abs(height), image.height)
+    if not (0 <= x < right and 0 <= y < bottom):
+        raise BadRequest("the viewport's source region lies outside the image")
+    scale = min(viewport.width / (right - x), viewport.height / (bottom - y))
+    size = (max(1, round((right - x) * scale)), max(1, round((bottom - y) * scale)))
+    filter_ = Image.Resampling.BILINEAR if scale > 1 else Image.Resampling.BOX
+    image = image.resize(size, filter_, box=(x, y, right, bottom))
+    if width < 0:
+        image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    if height < 0:
+        image = image.transpose(Image.Transpose.FLIP_TOP_BOTTOM)
+    return image
