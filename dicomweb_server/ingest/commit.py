@@ -15,8 +15,9 @@ from dicomweb_server.catalog.base import Holdings, NewVersion
 from dicomweb_server.ingest.arrivals import Waiting, first_of_each
 from dicomweb_server.ingest.deciding import Compare, Drop, Keep, Policy, Store, decide
 from dicomweb_server.model.errors import BackendFailed
+from dicomweb_server.model.ids import SeriesKey
 from dicomweb_server.model.messages import Band, Kind, Ticket
-from dicomweb_server.model.records import Fate, Version
+from dicomweb_server.model.records import Door, Fate, Version
 from dicomweb_server.objects.base import ObjectStore, Staged
 from dicomweb_server.signals.base import TICKETS, Signals
 
@@ -111,10 +112,16 @@ class GroupCommit:
             arrival.adopted = True
 
     def _tickets(self, arrivals: list[Waiting]) -> list[Ticket]:
-        series = dict.fromkeys(arrival.derived.key.of_series for arrival in arrivals)
+        pushed: dict[SeriesKey, bool] = {}
+        for arrival in arrivals:
+            series = arrival.derived.key.of_series
+            pushed[series] = pushed.get(series, False) or arrival.handed.origin.door is not Door.FETCH
         quiet = self.now() + self.quiet_seconds
         return [
-            *(Ticket(Kind.RECONCILE, key, Band.EAGER, not_before=quiet) for key in series),
+            *(
+                Ticket(Kind.RECONCILE, key, Band.EAGER, not_before=quiet if waits else 0.0)
+                for key, waits in pushed.items()
+            ),
             *(Ticket(Kind.PREPROCESS, arrival.derived.key) for arrival in arrivals),
         ]
 

@@ -14,7 +14,7 @@ from dicomweb_server.ingest.deciding import Policy
 from dicomweb_server.model.errors import BackendFailed, OutOfResources, Rejected
 from dicomweb_server.model.ids import InstanceKey, SeriesKey
 from dicomweb_server.model.messages import Band, Kind, Ticket
-from dicomweb_server.model.records import Fate
+from dicomweb_server.model.records import Door, Fate, Origin
 from tests.ingest.conftest import ORIGIN, House, build
 from tests.ingest.files import SERIES, STUDY, part10
 
@@ -44,6 +44,11 @@ def test_its_tickets_are_written_with_it_and_announced(house: House) -> None:
         Ticket(Kind.PREPROCESS, KEY),
     ]
     assert house.signals.announced == ["tickets"]
+
+
+def test_a_fetched_series_may_be_reconciled_at_once(house: House) -> None:
+    house.receive.receive_now(house.staged(part10()), Origin(Door.FETCH, source="pacs"))
+    assert house.holdings.tickets[0] == Ticket(Kind.RECONCILE, SeriesKey(STUDY, SERIES), Band.EAGER)
 
 
 def test_sending_it_again_changes_nothing(house: House) -> None:
