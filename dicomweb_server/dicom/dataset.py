@@ -31,10 +31,6 @@ class Attributes:
         values = found.get("Value") if isinstance(found, dict) else None
         return values if isinstance(values, list) else []
 
-    def vr(self, tag: str) -> str:
-        found = self.data.get(tag)
-        return str(found.get("vr", "")) if isinstance(found, dict) else ""
-
     def text(self, tag: str) -> str:
         """The first value as text without padding, or the alphabetic form of a person name; "" where there is none."""
         first = next(iter(self.values(tag)), None)

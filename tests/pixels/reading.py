@@ -10,7 +10,7 @@ from pydicom import config
 from pydicom.encaps import generate_frames
 
 from dicomweb_server.dicom.dataset import Attributes
-from dicomweb_server.dicom.pixels.facts import ByteOrder, ImageFacts, image_facts
+from dicomweb_server.dicom.pixels.facts import ImageFacts, image_facts
 from dicomweb_server.dicom.pixels.families import Family, family
 from dicomweb_server.dicom.syntaxes import ENCAPSULATED_UNCOMPRESSED
 from tests import corpus
@@ -41,11 +41,11 @@ def frames_of(ds: pydicom.Dataset, facts: ImageFacts) -> list[bytes]:
         if "ExtendedOffsetTable" in ds:
             extended["extended_offsets"] = (ds.ExtendedOffsetTable, ds.ExtendedOffsetTableLengths)
         return list(generate_frames(pixels, number_of_frames=count, **extended))
+    if not ds.original_encoding[1] and ds[_KEYWORDS[facts.element.value]].VR != "OB":
+        pixels = np.frombuffer(pixels, f">u{max(2, facts.cell_bits // 8)}").byteswap().tobytes()
     if facts.cell_bits == 1:
         bits = np.unpackbits(np.frombuffer(pixels, np.uint8), bitorder="little")
         size = facts.pixels
         return [np.packbits(bits[n * size : (n + 1) * size], bitorder="little").tobytes() for n in range(count)]
     size = facts.pixels * 2 if facts.subsampled else facts.frame_size
-    if count == 1 and facts.order is ByteOrder.BIG_WORDS:
-        return [pixels]
     return [pixels[n * size : (n + 1) * size] for n in range(count)]

@@ -16,6 +16,7 @@ from tests.pixels.reading import attributes, dataset, facts_of, frames_of
 OTHERWISE = {
     # docs/pixels.md, "Where decoders disagree"
     "real/pydicom-data/JLSL_16_15_1_1F.dcm": "signed cells are sign extended",
+    "real/pydicom/rtdose_expb.dcm": "32-bit cells in OW are turned around whole",
     "real/pydicom-data/mlut_18.dcm": "unused high bits stay as stored",
 }
 
@@ -104,3 +105,8 @@ def test_a_broken_second_frame_leaves_the_first_alone(name: str) -> None:
         assert decode(second, facts).cells.shape == facts.shape
     except Undecodable as error:
         assert "/" not in str(error)
+
+
+def test_big_endian_cells_of_32_bits_are_those_of_the_little_endian_file() -> None:
+    if "real/pydicom/rtdose_expb.dcm" in corpus.expected():
+        assert _hashes("real/pydicom/rtdose_expb.dcm") == corpus.expected()["real/pydicom/rtdose.dcm"]["frames_sha256"]

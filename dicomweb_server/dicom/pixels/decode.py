@@ -43,6 +43,7 @@ class Frame:
 def decode(data: bytes, facts: ImageFacts, *, keep_ybr: bool = False) -> Frame:
     """Decode one frame. Raises Undecodable for whatever is wrong with it.
 
+    ``data`` is the frame as ``FrameIndex.take`` gives it: native pixels little endian already, one-bit ones from bit 0.
     Cells are interleaved and little endian, of BitsAllocated, 1-bit pixels one byte each. Unused high bits of native
     cells stay as stored. ``keep_ybr``: leave JPEG components as they are coded.
     """

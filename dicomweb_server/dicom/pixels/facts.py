@@ -8,7 +8,6 @@ from enum import Enum
 import numpy as np
 
 from dicomweb_server.dicom.dataset import Attributes
-from dicomweb_server.dicom.syntaxes import syntax_of
 from dicomweb_server.model.errors import Undecodable
 
 MAX_FRAME_SIZE = 512 << 20
@@ -16,16 +15,6 @@ MAX_FRAME_SIZE = 512 << 20
 
 _SAMPLES = {1, 3, 4}
 _BITS = {1, 8, 16, 32, 64}
-
-
-class ByteOrder(Enum):
-    """How native cells lie in the file."""
-
-    LITTLE = "little"
-    BIG = "big"
-    """Each cell big endian, or single bytes (OB)."""
-    BIG_WORDS = "big words"
-    """OW in a big endian data set: 16-bit words are swapped, whatever the cells are (PS3.5 7.3, 8.1.1)."""
 
 
 class Element(Enum):
@@ -51,7 +40,6 @@ class ImageFacts:
     photometric: str = "MONOCHROME2"
     planar: bool = False
     element: Element = Element.INTEGER
-    order: ByteOrder = ByteOrder.LITTLE
 
     @property
     def pixels(self) -> int:
@@ -104,21 +92,8 @@ def image_facts(attributes: Attributes, transfer_syntax: str) -> ImageFacts:
         photometric=attributes.text("00280004").upper() or "MONOCHROME2",
         planar=attributes.whole("00280006", 0) == 1,
         element=element,
-        order=_order(attributes, element, bits, transfer_syntax),
     )
     return _checked(facts)
-
-
-def _order(attributes: Attributes, element: Element, bits: int, transfer_syntax: str) -> ByteOrder:
-    syntax = syntax_of(transfer_syntax)
-    if syntax.pixels_swapped:
-        return ByteOrder.BIG_WORDS
-    if syntax.little_endian or syntax.encapsulated:
-        return ByteOrder.LITTLE
-    if element is not Element.INTEGER:
-        return ByteOrder.BIG
-    vr = attributes.vr(element.value) or ("OW" if bits > 8 else "OB")
-    return ByteOrder.BIG_WORDS if vr == "OW" else ByteOrder.BIG
 
 
 def _checked(facts: ImageFacts) -> ImageFacts:

@@ -7,21 +7,18 @@ import zlib
 import numpy as np
 
 from dicomweb_server.dicom.pixels.arrays import Cells
-from dicomweb_server.dicom.pixels.facts import ByteOrder, Element, ImageFacts
+from dicomweb_server.dicom.pixels.facts import Element, ImageFacts
 from dicomweb_server.model.errors import Undecodable
 
 
 def from_native(data: bytes, facts: ImageFacts) -> Cells:
     """The cells of a native frame, samples interleaved. A 1-bit frame starts at bit 0 of its first byte (T-08)."""
-    if facts.order is ByteOrder.BIG_WORDS:
-        data = _words_swapped(data)
     if facts.subsampled and facts.cell_bits == 8:
         return _upsampled(_checked(data, facts.pixels * 2), facts)
     data = _checked(data, facts.frame_size)
     if facts.cell_bits == 1:
         return unpacked(data, facts)
-    cell = facts.cell.newbyteorder(">") if facts.order is ByteOrder.BIG else facts.cell
-    cells = np.frombuffer(data, cell, facts.pixels * facts.samples)
+    cells = np.frombuffer(data, facts.cell, facts.pixels * facts.samples)
     if facts.samples > 1 and facts.planar:
         cells = cells.reshape(facts.samples, facts.rows, facts.columns).transpose(1, 2, 0)
     return np.ascontiguousarray(cells.reshape(facts.shape), facts.cell)
@@ -46,11 +43,6 @@ def inflated(data: bytes, facts: ImageFacts) -> bytes:
         return stream.decompress(data, facts.frame_size + 1)
     except zlib.error as error:
         raise Undecodable("the deflated frame is broken") from error
-
-
-def _words_swapped(data: bytes) -> bytes:
-    even = data + b"\0" if len(data) % 2 else data
-    return np.frombuffer(even, ">u2").astype("<u2").tobytes()
 
 
 def _checked(data: bytes, size: int) -> bytes:

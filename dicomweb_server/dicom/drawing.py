@@ -1,0 +1,78 @@
+"""The calls that are sent to pool processes: a path goes in, a finished picture or frame comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from dicomweb_server.dicom.rendering.picture import Subject
+from dicomweb_server.dicom.rendering.render import render, render_animated
+from dicomweb_server.dicom.rendering.request import Rendering
+from dicomweb_server.dicom.rendering.sr_text import is_report, report
+from dicomweb_server.dicom.source import FileSource
+from dicomweb_server.dicom.stored import Stored, stored
+from dicomweb_server.dicom.thumbnail import SIDE, icon_of, thumbnail
+from dicomweb_server.dicom.transcode import Transcoded, transcode
+from dicomweb_server.model.errors import NotAcceptable, NotFound, Undecodable
+
+PRELOAD = ("dicomweb_server.dicom.drawing",)
+"""What a fork server should have imported before it makes pool processes."""
+
+
+def draw_thumbnail(path: str, frame: int | None = None, side: int = SIDE) -> bytes:
+    """A JPEG of a frame (the middle one unless named), or the icon of the modality where nothing can be drawn."""
+    with _file(path) as found:
+        if not found.drawable:
+            return icon_of(found.attributes, side=side)
+        try:
+            return thumbnail(*found.frame(frame or found.middle_frame), side=side)
+        except Undecodable:
+            return icon_of(found.attributes, side=side)
+
+
+def draw_frame(path: str, frame: int, wanted: Rendering) -> bytes:
+    """One frame rendered. Raises what ``render`` and ``Stored.frame`` raise."""
+    with _file(path) as found:
+        return render(*found.frame(frame), wanted)
+
+
+def draw_frames(path: str, frames: Sequence[int], wanted: Rendering) -> list[bytes]:
+    """Each frame as an image of its own."""
+    with _file(path) as found:
+        return [render(*found.frame(number), wanted) for number in frames]
+
+
+def draw_animation(path: str, frames: Sequence[int], wanted: Rendering) -> bytes:
+    """All frames named as one animated GIF; those of the whole instance where none is named."""
+    with _file(path) as found:
+        count = found.index.count if found.index is not None else 0
+        return render_animated(_frames(found, frames or range(1, count + 1)), wanted)
+
+
+def write_report(path: str, media_type: str) -> bytes:
+    """A structured report as text. Raises NotAcceptable where the object is none."""
+    with _file(path) as found:
+        if not is_report(found.attributes):
+            raise NotAcceptable("the instance is no report")
+        return report(found.attributes, media_type)
+
+
+def transcode_frames(path: str, frames: Sequence[int], target: str, quality: int = 90) -> list[Transcoded]:
+    """Each frame in another transfer syntax."""
+    with _file(path) as found:
+        parts = (found.frame(number) for number in frames)
+        return [transcode(data, subject.facts, target, quality=quality) for data, subject in parts]
+
+
+def _frames(found: Stored, numbers: Sequence[int]) -> Iterator[tuple[bytes, Subject]]:
+    return (found.frame(number) for number in numbers)
+
+
+@contextmanager
+def _file(path: str) -> Iterator[Stored]:
+    try:
+        source = FileSource(path)
+    except OSError as error:
+        raise NotFound("the stored object is gone") from error
+    with source:
+        yield stored(source)
