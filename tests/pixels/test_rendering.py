@@ -181,10 +181,15 @@ def test_a_region_outside_the_image_is_a_bad_request() -> None:
         framed(np.zeros((4, 4), np.uint8), Viewport(4, 4, 9, 0))
 
 
-@pytest.mark.parametrize("size", [(10**9, 10**9), (0, 5), (16384, 16384)])
+@pytest.mark.parametrize("size", [(10**9, 10**9), (0, 5), (5, -1)])
 def test_an_impossible_viewport_is_a_bad_request(size: tuple[int, int]) -> None:
     with pytest.raises(BadRequest):
         Viewport(*size)
+
+
+def test_an_enlargement_beyond_bounds_is_a_bad_request() -> None:
+    with pytest.raises(BadRequest):
+        framed(np.zeros((4, 4), np.uint8), Viewport(16384, 16384))
 
 
 @pytest.mark.parametrize("window", [(0, 0.5, WindowFunction.LINEAR), (0, 0, WindowFunction.SIGMOID)])

@@ -46,8 +46,6 @@ class Viewport:
     def __post_init__(self) -> None:
         if not (0 < self.width <= LARGEST_SIDE and 0 < self.height <= LARGEST_SIDE):
             raise BadRequest(f"a viewport of {self.width} x {self.height}; at most {LARGEST_SIDE} a side")
-        if self.width * self.height > LARGEST_AREA:
-            raise BadRequest(f"a viewport of {self.width} x {self.height} is larger than this server draws")
 
 
 class Annotation(Enum):

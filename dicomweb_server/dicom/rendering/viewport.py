@@ -5,7 +5,7 @@ from __future__ import annotations
 from PIL import Image
 
 from dicomweb_server.dicom.pixels.arrays import Grey
-from dicomweb_server.dicom.rendering.request import Viewport
+from dicomweb_server.dicom.rendering.request import LARGEST_AREA, Viewport
 from dicomweb_server.model.errors import BadRequest
 
 
@@ -22,6 +22,8 @@ def framed(picture: Grey, viewport: Viewport | None) -> Image.Image:
         raise BadRequest("the viewport's source region lies outside the image")
     scale = min(viewport.width / (right - x), viewport.height / (bottom - y))
     size = (max(1, round((right - x) * scale)), max(1, round((bottom - y) * scale)))
+    if size[0] * size[1] > max(LARGEST_AREA, image.width * image.height):
+        raise BadRequest(f"an image of {size[0]} x {size[1]} is larger than this server draws")
     filter_ = Image.Resampling.BILINEAR if scale > 1 else Image.Resampling.BOX
     image = image.resize(size, filter_, box=(x, y, right, bottom))
     if width < 0:
