@@ -135,7 +135,7 @@ def open_dimse(settings: Settings) -> Iterator[DimseServer]:
             host=host,
             port=port,
             titles=TitleRules(
-                wanted.aet.strip(), check_called=wanted.check_called, calling=calling_titles(wanted.calling_aets)
+                wanted.aet.strip(), check_called=wanted.check_called, calling=settings.dimse.calling_titles
             ),
             contexts=ContextRules(
                 extra_classes=wanted.extra_sop_classes,
@@ -175,26 +175,6 @@ def open_worker(settings: Settings) -> Iterator[list[Worker]]:
         ]
 
 
-def calling_titles(entries: tuple[str, ...]) -> dict[str, list[str]] | None:
-    """Calling titles with the networks they may call from (none: any); None when anybody may. Raises SettingsError."""
-    if not entries:
-        return None
-    titles: dict[str, list[str]] = {}
-    for entry in entries:
-        title, _, network = entry.partition("@")
-        networks = titles.setdefault(title.strip(), [])
-        if network:
-            networks.append(_network(network.strip(), "dimse.calling_aets"))
-    return titles
-
-
-def _network(text: str, key: str) -> str:
-    try:
-        return str(ip_network(text, strict=False))
-    except ValueError:
-        raise SettingsError(f"{key}: not an address or network: {text!r}") from None
-
-
 def _web_options(settings: Settings) -> WebOptions:
     from dicomweb_server.web.address import AddressRules
     from dicomweb_server.web.app import WebOptions
@@ -207,7 +187,7 @@ def _web_options(settings: Settings) -> WebOptions:
         address=AddressRules(
             root=http.root,
             public_base=http.public_url.rstrip("/") + http.root if http.public_url else None,
-            trusted_proxies=tuple(ip_network(_network(each, "http.trusted_proxies")) for each in http.trusted_proxies),
+            trusted_proxies=tuple(ip_network(each, strict=False) for each in http.trusted_proxies),
         ),
         cors=CorsRules(origins=http.cors_origins),
         search=SearchRules(max_results=http.max_results),

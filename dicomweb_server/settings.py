@@ -12,6 +12,7 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from difflib import get_close_matches
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -102,6 +103,17 @@ class Dimse:
     """Further storage SOP classes to accept, by UID."""
     extra_transfer_syntaxes: tuple[str, ...] = ()
     """Further transfer syntaxes to accept, stored as they come."""
+
+    @property
+    def calling_titles(self) -> dict[str, list[str]] | None:
+        """Titles that may call, each with the networks it may call from (none: any); None when anybody may."""
+        titles: dict[str, list[str]] = {}
+        for entry in self.calling_aets:
+            title, _, network = entry.partition("@")
+            networks = titles.setdefault(title.strip(), [])
+            if network:
+                networks.append(str(ip_network(network.strip(), strict=False)))
+        return titles or None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -288,11 +300,24 @@ def _checked(given: Given, kind: Any) -> Any:
         address(value, given)
     if given.key == "http.root" and not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", value):
         raise SettingsError(f"{given.origin}: {given.key} must be a path such as /dicomweb: {value!r}")
+    if given.key in ("http.trusted_proxies", "dimse.calling_aets"):
+        _check_networks(given, value)
     if given.key in URLS and value and not value.startswith(URLS[given.key]):
         raise SettingsError(f"{given.origin}: {given.key} must begin with {' or '.join(URLS[given.key])}: {value!r}")
     if given.key == "dimse.aet" and not 1 <= len(value.strip()) <= 16:
         raise SettingsError(f"{given.origin}: {given.key} must have 1 to 16 characters: {value!r}")
     return value
+
+
+def _check_networks(given: Given, entries: tuple[str, ...]) -> None:
+    for entry in entries:
+        at, network = "@" in entry, entry.rpartition("@")[2]
+        if given.key == "dimse.calling_aets" and not at:
+            continue
+        try:
+            ip_network(network.strip(), strict=False)
+        except ValueError:
+            raise SettingsError(f"{given.origin}: {given.key}: not an address or network: {network!r}") from None
 
 
 def _typed(given: Given, kind: Any) -> Any:
