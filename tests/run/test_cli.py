@@ -26,6 +26,12 @@ def test_config_prints_a_settings_file_with_origins(tmp_path: Path) -> None:
     assert 'level = "info"  # default' in done.stdout
 
 
+def test_config_keeps_passwords_to_itself() -> None:
+    done = cli("config", "--set", "storage.catalog=postgresql://images:secret@db.example/images")
+    assert "postgresql://images:***@db.example/images" in done.stdout
+    assert "secret" not in done.stdout
+
+
 @pytest.mark.parametrize(
     ("words", "named"),
     [

@@ -14,7 +14,7 @@ import pytest
 LISTING = """
 import json, os, socket, sys, threading
 from dicomweb_server import assembly, roles
-from dicomweb_server.settings import load
+from dicomweb_server.loading import load
 
 role, data = sys.argv[1:]
 settings, _ = load(environment={}, flags={"storage.data": data, "dimse.listen": "127.0.0.1:0"})

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from dicomweb_server.settings import SettingsError, address, every_setting, load
+from dicomweb_server.loading import load
+from dicomweb_server.settings import SettingsError, address, every_setting
 
 ROOT = Path(__file__).parents[2]
 
