@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-DECODING = "dicomweb_server.dicom.pixels.decode"
+DECODING = "dicomweb_server.dicom.drawing"
 """What every decoder process needs, loaded once."""
 
 
@@ -152,15 +152,17 @@ def open_dimse(settings: Settings) -> Iterator[DimseServer]:
 @contextmanager
 def open_worker(settings: Settings) -> Iterator[list[Worker]]:
     """Workers to be run side by side."""
+    from dicomweb_server.preprocess.thumbnails import Preprocess
     from dicomweb_server.reconcile.series import ReconcileSeries
     from dicomweb_server.workers import policy
     from dicomweb_server.workers.loop import Stage, Worker
 
-    with open_backends(settings) as backends:
+    with open_backends(settings) as backends, _pool(settings) as pool:
         stages: dict[Kind, Stage] = {
+            Kind.PREPROCESS: Preprocess(backends.objects, backends.catalog, pool),
             Kind.RECONCILE: ReconcileSeries(
                 backends.objects, backends.catalog, quiet_seconds=settings.ingest.series_quiet_seconds
-            )
+            ),
         }
         name = f"{socket.gethostname()}-{os.getpid()}"
         yield [
