@@ -1,10 +1,12 @@
-"""Draws many thumbnails in one call; runs in a pool process and gets paths, never pixels."""
+"""Draws many thumbnails in one call; runs in a pool process and gets paths, never pixels.
+
+Decoders are loaded there only: the process that sends the work needs this module for its name.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dicomweb_server.dicom.drawing import draw_thumbnail
 from dicomweb_server.model.errors import DicomwebError
 
 
@@ -14,6 +16,8 @@ def draw_all(paths: Sequence[str]) -> list[bytes | str]:
 
 
 def _drawn(path: str) -> bytes | str:
+    from dicomweb_server.dicom.drawing import draw_thumbnail
+
     try:
         return draw_thumbnail(path)
     except DicomwebError as error:
