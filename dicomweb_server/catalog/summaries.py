@@ -12,7 +12,16 @@ from typing import Any
 import orjson
 
 from dicomweb_server.catalog import folding
-from dicomweb_server.catalog.attributes import AVAILABILITY, INDEXED, INSTANCE_SHOWN, REQUIRED, TAGS, Indexed, Sort
+from dicomweb_server.catalog.attributes import (
+    AVAILABILITY,
+    COMPUTED,
+    INDEXED,
+    INSTANCE_SHOWN,
+    REQUIRED,
+    TAGS,
+    Indexed,
+    Sort,
+)
 from dicomweb_server.catalog.schema import NO_NUMBER
 from dicomweb_server.model.ids import InstanceKey, Scope, SeriesKey, StudyKey
 from dicomweb_server.model.query import Level
@@ -102,7 +111,7 @@ def columns(level: Level, attributes: DicomJson) -> dict[str, Any]:
     return {
         indexed.column: column_value(attributes.get(f"{tag:08X}"), indexed)
         for tag, indexed in INDEXED.items()
-        if indexed.level is level and indexed.sort not in (Sort.UID, Sort.SET)
+        if indexed.level is level and indexed.sort not in (Sort.UID, Sort.SET) and f"{tag:08X}" not in COMPUTED[level]
     }
 
 
