@@ -190,16 +190,23 @@ class SqlSearch:
         return values
 
     def _build(self, shape: _Shape) -> Select[Any]:
-        statement = sa.select(*_columns(shape)).select_from(_source(shape)).where(*self._conditions(shape))
-        return statement.order_by(*_order(shape)).limit(bindparam("most")).offset(bindparam("start"))
+        found, order = self._conditions(shape), _order(shape)
+        statement = sa.select(*_columns(shape)).select_from(_source(shape)).order_by(*order)
+        if not shape.few:
+            return _paged(statement.where(*found))
+        # What is sorted is sorted by narrow rows; only those of the page bring their summaries along.
+        row = conditions.TABLES[shape.level].c.id
+        page = sa.select(row).select_from(_joined(shape.level)).where(*found)
+        return statement.where(row.in_(_paged(page.order_by(*order))))
 
     def _build_count(self, shape: _Shape) -> Select[Any]:
         inner = sa.select(sa.literal(1)).select_from(_joined(shape.level)).where(*self._conditions(shape))
-        some = inner.limit(bindparam("most")).offset(bindparam("start")).subquery()
-        return sa.select(sa.func.count()).select_from(some)
+        return sa.select(sa.func.count()).select_from(_paged(inner).subquery())
 
     def _conditions(self, shape: _Shape) -> list[ColumnElement[bool]]:
-        found = [study.c.tenant == bindparam("tenant")]
+        # With candidates, an expression again: else SQLite walks the tenant's studies and looks each up in their list.
+        tenant = study.c.tenant + "" if shape.among else study.c.tenant
+        found = [tenant == bindparam("tenant")]
         if shape.in_study:
             found.append(study.c.study_uid == bindparam("study"))
         if shape.in_series:
@@ -272,6 +279,10 @@ def _shape(plan: _Plan, *, among: bool) -> _Shape:
         tuple(level for level in LEVELS if level in examined),
         plan.wanted.needs_metadata or Level.INSTANCE in examined,
     )
+
+
+def _paged(statement: Select[Any]) -> Select[Any]:
+    return statement.limit(bindparam("most")).offset(bindparam("start"))
 
 
 def _columns(shape: _Shape) -> list[ColumnElement[Any]]:
