@@ -47,6 +47,8 @@ EXAMINED = 20_000
 """Entries whose stored attributes are read for a key without a column, before the search is cut with a warning."""
 
 _CHUNK = 500
+_SKIPPED = 100
+"""From this offset on it is worth not to look at what is skipped."""
 _SELECTIVE = frozenset({0x0020000D, 0x00100020, 0x00080050})
 """Keys whose own index leaves next to nothing to sort."""
 
@@ -66,6 +68,8 @@ class _Shape:
     """Only studies from a list of candidates."""
     few: bool
     """The conditions leave so little that it is sorted, rather than read in order."""
+    narrow: bool
+    """Rows are sorted or skipped without their summaries; only those of the page bring them along."""
     levels: tuple[Level, ...]
     """Whose summaries are read."""
     examined: tuple[Level, ...]
@@ -175,8 +179,8 @@ class SqlSearch:
         if indexed.sort is Sort.SET:
             bound = {"tag": key.path[0], "values": list(key.values), "most": most}
             return list(dict.fromkeys(connection.execute(self._having, bound).scalars()))
-        run = self._dialect.run(indexed.column, conditions.longest_run(key))
-        return list(connection.execute(self._containing[indexed.column], {"run": run, "most": most}).scalars())
+        runs = self._dialect.runs(indexed.column, conditions.runs(key))
+        return list(connection.execute(self._containing[indexed.column], {"runs": runs, "most": most}).scalars())
 
     def _values(self, plan: _Plan, among: list[int] | None) -> Values:
         query = plan.query
@@ -192,9 +196,8 @@ class SqlSearch:
     def _build(self, shape: _Shape) -> Select[Any]:
         found, order = self._conditions(shape), _order(shape)
         statement = sa.select(*_columns(shape)).select_from(_source(shape)).order_by(*order)
-        if not shape.few:
+        if not shape.narrow:
             return _paged(statement.where(*found))
-        # What is sorted is sorted by narrow rows; only those of the page bring their summaries along.
         row = conditions.TABLES[shape.level].c.id
         page = sa.select(row).select_from(_joined(shape.level)).where(*found)
         return statement.where(row.in_(_paged(page.order_by(*order))))
@@ -231,7 +234,7 @@ def _has_candidates(key: Key) -> bool:
     if indexed.sort is Sort.SET:
         return key.match in (Match.SINGLE, Match.LIST)
     is_text = key.match in (Match.WILDCARD, Match.FUZZY) or (indexed.sort is Sort.NAME and key.match is Match.SINGLE)
-    return is_text and indexed.column in TEXT_COLUMNS and conditions.longest_run(key) != ""
+    return is_text and indexed.column in TEXT_COLUMNS and bool(conditions.runs(key))
 
 
 def _plan(query: Query) -> _Plan:
@@ -267,6 +270,7 @@ def _shape(plan: _Plan, *, among: bool) -> _Shape:
     query = plan.query
     tags = [key.path[0] for key in plan.others] + [interval.date for interval in plan.other_intervals]
     examined = {level_of(tag) for tag in tags}
+    few = among or any(key.match in (Match.SINGLE, Match.LIST) and key.path[0] in _SELECTIVE for key in plan.indexed)
     return _Shape(
         query.level,
         query.study is not None,
@@ -274,7 +278,8 @@ def _shape(plan: _Plan, *, among: bool) -> _Shape:
         tuple(form for key in plan.indexed if (form := conditions.form_of(key))),
         tuple(both for interval in plan.intervals if (both := conditions.interval_of(interval))),
         among,
-        among or any(key.match in (Match.SINGLE, Match.LIST) and key.path[0] in _SELECTIVE for key in plan.indexed),
+        few,
+        few or query.offset > _SKIPPED or any(key.match in (Match.WILDCARD, Match.FUZZY) for key in plan.indexed),
         tuple(plan.wanted.levels),
         tuple(level for level in LEVELS if level in examined),
         plan.wanted.needs_metadata or Level.INSTANCE in examined,
