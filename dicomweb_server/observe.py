@@ -4,30 +4,14 @@ from __future__ import annotations
 
 import logging
 import sys
-import traceback
-from typing import Any, TextIO
+from typing import TextIO
 
 import orjson
-
-from dicomweb_server.model.errors import DicomwebError
 
 STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
 
-class Discreet(logging.Formatter):
-    """Of an error that was not raised on purpose only its kind and place: its text may quote what a file holds."""
-
-    def formatException(self, ei: Any) -> str:
-        error: BaseException | None = ei[1]
-        parts = []
-        while error is not None:
-            text = f": {error}" if isinstance(error, DicomwebError | OSError) else ""
-            parts.append("".join(traceback.format_tb(error.__traceback__)) + type(error).__name__ + text)
-            error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-        return "\ncaused by\n".join(parts)
-
-
-class JsonLines(Discreet):
+class JsonLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         line = {
             "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
@@ -42,9 +26,7 @@ class JsonLines(Discreet):
         return orjson.dumps(line, default=str).decode()
 
 
-TEXT = Discreet(
-    "%(asctime)s %(levelname)-7s %(role)s[%(process)d] %(message)s", "%H:%M:%S", defaults={"role": "server"}
-)
+TEXT = logging.Formatter("%(asctime)s %(levelname)-7s %(processName)s[%(process)d] %(message)s", "%H:%M:%S")
 
 
 def start_logging(level: str, form: str, stream: TextIO | None = None) -> None:
@@ -59,14 +41,3 @@ def start_logging(level: str, form: str, stream: TextIO | None = None) -> None:
     logging.getLogger("httpx").setLevel(logging.WARNING)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
-
-
-def name_process(role: str) -> None:
-    """From now on every line of this process names its role."""
-
-    def named(record: logging.LogRecord) -> bool:
-        record.role = role
-        return True
-
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(named)

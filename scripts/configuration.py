@@ -34,8 +34,7 @@ def documented() -> dict[str, str]:
     return found
 
 
-def pages() -> dict[Path, str]:
-    """The settings file and the page, as they should be."""
+def main() -> None:
     texts = documented()
     toml = ["# Every setting at its default. Copy what you change and start with --config FILE."]
     page = [INTRODUCTION]
@@ -46,14 +45,11 @@ def pages() -> dict[Path, str]:
             section = key.partition(".")[0]
             toml.append(f"\n[{section}]  # {texts[section]}")
             page.append(f"\n## {section}\n\n{texts[section]}\n\n| setting | default | meaning |\n| --- | --- | --- |")
-        toml.append(f"# {texts[key].replace('``', '')}\n{key.partition('.')[2]} = {value}")
-        page.append(f"| `{key}` | `{value}` | {texts[key].replace('``', '`')} |")
-    return {
-        ROOT / "config" / "dicomweb-server.toml": "\n".join(toml) + "\n",
-        ROOT / "docs" / "configuration.md": "\n".join(page) + "\n",
-    }
+        toml.append(f"# {texts[key]}\n{key.partition('.')[2]} = {value}")
+        page.append(f"| `{key}` | `{value}` | {texts[key]} |")
+    (ROOT / "config" / "dicomweb-server.toml").write_text("\n".join(toml) + "\n")
+    (ROOT / "docs" / "configuration.md").write_text("\n".join(page) + "\n")
 
 
 if __name__ == "__main__":
-    for path, text in pages().items():
-        path.write_text(text)
+    main()

@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable, Sequence
 
 import sqlalchemy as sa
-from sqlalchemy import Connection, bindparam
+from sqlalchemy import bindparam
 
 from dicomweb_server.catalog.base import Progress
+from dicomweb_server.catalog.changelog import ChangeLog
 from dicomweb_server.catalog.database import Database
 from dicomweb_server.catalog.schema import instance, series, study
 from dicomweb_server.model.ids import InstanceKey, SeriesKey
@@ -57,14 +58,18 @@ class SqlProgress:
     def __init__(self, database: Database, *, now: Callable[[], float] = time.time) -> None:
         self._database = database
         self._now = now
+        self._changes = ChangeLog()
 
     def move(self, key: InstanceKey, to: State, *, only_from: Sequence[State], reason: str | None = None) -> bool:
+        legal = [int(state) for state in only_from if may_move(state, to)]
+        if not legal:
+            return False
+        names = {"t": key.tenant, "s": key.study, "e": key.series, "i": key.instance}
         with self._database.write(durable=False) as connection:
-            return _moved(connection, key, to, only_from, reason)
-
-    def move_all(self, keys: Sequence[InstanceKey], to: State, *, only_from: Sequence[State]) -> list[bool]:
-        with self._database.write(durable=False) as connection:
-            return [_moved(connection, key, to, only_from, None) for key in keys]
+            moved = connection.execute(_MOVE, {**names, "from": legal, "to": int(to), "why": reason}).scalar()
+            if moved is not None and not {to, *only_from} <= _QUIET:
+                connection.execute(_TOUCH, {"row": moved})
+        return moved is not None
 
     def settle_series(
         self, key: SeriesKey, document: SeriesDocument, *, revision: int, tickets: Sequence[Ticket] = ()
@@ -75,6 +80,7 @@ class SqlProgress:
             settled = connection.execute(_SETTLE, {**names, **values}).scalar() is not None
             if settled:
                 self._database.enqueue(connection, tickets)
+                self._changes.add(connection, [key], at=self._now())
         return settled
 
     def totals(self) -> dict[str, int]:
@@ -87,17 +93,6 @@ class SqlProgress:
             by_state = connection.execute(sa.select(instance.c.state, sa.func.count()).group_by(instance.c.state)).all()
         found = {State(state): count for state, count in by_state}
         return counts | {state.name.lower(): found.get(state, 0) for state in State}
-
-
-def _moved(connection: Connection, key: InstanceKey, to: State, only_from: Sequence[State], reason: str | None) -> bool:
-    legal = [int(state) for state in only_from if may_move(state, to)]
-    if not legal:
-        return False
-    names = {"t": key.tenant, "s": key.study, "e": key.series, "i": key.instance}
-    moved = connection.execute(_MOVE, {**names, "from": legal, "to": int(to), "why": reason}).scalar()
-    if moved is not None and not {to, *only_from} <= _QUIET:
-        connection.execute(_TOUCH, {"row": moved})
-    return moved is not None
 
 
 _: type[Progress] = SqlProgress

@@ -6,8 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TypeAlias
 
-from dicomweb_server.loading import Given, load
-from dicomweb_server.settings import Settings, SettingsError
+from dicomweb_server.settings import Given, Settings, SettingsError, load
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 

@@ -33,6 +33,10 @@ class FrameIndex(ABC):
     def spans(self, number: int) -> tuple[Span, ...]:
         """What to read for one frame, joined in this order. Raises NotFound."""
 
+    def size(self, number: int) -> int:
+        """Bytes of the frame as ``take`` gives it. Raises NotFound."""
+        return sum(span.length for span in self.spans(number))
+
     def take(self, number: int, raw: bytes) -> bytes:
         """The frame as it is served as stored, from what the spans gave (T-06 to T-08)."""
         return raw
@@ -97,6 +101,13 @@ class NativeFrames(FrameIndex):
         first = bit // 8 // self.word * self.word
         last = -(-((bit + self.frame_bits + 7) // 8) // self.word) * self.word
         return first, min(last, self.available), bit - first * 8
+
+    def size(self, number: int) -> int:
+        self._check(number)
+        if self.frame_bits % 8:
+            return self.frame_size
+        first, last, bit = self._place(number)
+        return min(self.frame_size, last - first - bit // 8)
 
     def take(self, number: int, raw: bytes) -> bytes:
         if self.exact:

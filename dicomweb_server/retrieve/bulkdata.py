@@ -10,7 +10,6 @@ from typing import Any
 import orjson
 
 from dicomweb_server.dicom.bulk import BulkValue, locate, read_value
-from dicomweb_server.dicom.source import BytesSource, FileSource
 from dicomweb_server.model.errors import NotFound
 from dicomweb_server.model.ids import InstanceKey
 from dicomweb_server.model.records import LOCAL, Principal
@@ -42,19 +41,13 @@ class Bulkdata:
     async def find(self, key: InstanceKey, path: Path, *, principal: Principal = LOCAL) -> Bulk:
         """Raises NotFound, Gone."""
         held = await self.shelf.instance(key)
-        source = await self.shelf.source(held)
-        try:
+        async with self.shelf.source(held) as source:
             return Bulk(held, path, await asyncio.to_thread(locate, source, path))
-        finally:
-            _close(source)
 
     async def read(self, bulk: Bulk) -> bytes:
         """The value in little endian, text as UTF-8 (W-43)."""
-        source = await self.shelf.source(bulk.held)
-        try:
+        async with self.shelf.source(bulk.held) as source:
             return await asyncio.to_thread(read_value, source, bulk.value)
-        finally:
-            _close(source)
 
     async def all(self, held: Held, *, pixels_only: bool = False) -> list[Bulk]:
         """Every bulk value of an instance, or its pixel data alone (W-41, W-42)."""
@@ -81,8 +74,3 @@ def _references(data_set: dict[str, Any], above: Path) -> Iterator[Path]:
         elif element["vr"] == "SQ":
             for number, item in enumerate(element.get("Value", ()), 1):
                 yield from _references(item, (*here, number))
-
-
-def _close(source: FileSource | BytesSource) -> None:
-    if isinstance(source, FileSource):
-        source.close()

@@ -36,6 +36,11 @@ class Frames:
             if number > held.index.count:
                 raise NotFound(f"there is no frame {number}; the instance has {held.index.count}")
 
+    def size(self, held: Held, number: int) -> int:
+        """Bytes of what ``read`` gives."""
+        assert held.index is not None
+        return held.index.size(number)
+
     async def read(self, held: Held, number: int) -> bytes:
         """The stored bytes of one frame, native ones little endian and from bit 0 (T-06 to T-08)."""
         index = held.index
@@ -52,12 +57,8 @@ class Frames:
         return index.take(number, raw)
 
     async def _inflated(self, held: Held, index: FrameIndex, number: int) -> bytes:
-        source = await self.shelf.source(held)
-        try:
+        async with self.shelf.source(held) as source:
             return await asyncio.to_thread(_inflated_frame, source, index, number)
-        finally:
-            if isinstance(source, FileSource):
-                source.close()
 
 
 def read_now(path: str, spans: tuple[Span, ...]) -> bytes | None:

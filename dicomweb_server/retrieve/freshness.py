@@ -17,22 +17,31 @@ CHANGES_AT_ONCE = 1000
 
 
 class Remembered(Generic[V]):
-    """The last ``most`` things looked up."""
+    """The ``most`` things last looked up."""
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._entries: OrderedDict[Scope, V] = OrderedDict()
+        self.generation = 0
+        """Moves when anything is forgotten."""
 
     def get(self, key: Scope) -> V | None:
-        return self._entries.get(key)
+        found = self._entries.get(key)
+        if found is not None:
+            self._entries.move_to_end(key)
+        return found
 
-    def put(self, key: Scope, value: V) -> None:
+    def put(self, key: Scope, value: V, *, generation: int) -> None:
+        """Keep what was looked up since ``generation``, unless it may have been forgotten meanwhile."""
+        if generation != self.generation:
+            return
         self._entries[key] = value
         while len(self._entries) > self._most:
             self._entries.popitem(last=False)
 
     def forget(self, scope: Scope) -> None:
         """Drop what lies within ``scope``, and what ``scope`` lies within."""
+        self.generation += 1
         if isinstance(scope, InstanceKey):
             each: Scope
             for each in (scope, scope.of_series, scope.of_study):
@@ -42,6 +51,7 @@ class Remembered(Generic[V]):
             del self._entries[key]
 
     def clear(self) -> None:
+        self.generation += 1
         self._entries.clear()
 
 
@@ -52,7 +62,7 @@ def _touches(scope: SeriesKey | StudyKey, key: Scope) -> bool:
 
 
 class Freshness:
-    """Asks the catalog what changed, and has it forgotten.
+    """Asks the catalog what changed: ``forget`` is called for content that changed, ``moved`` for any commit.
 
     The question costs a few microseconds (``Changes.stamp``), so it is asked in the loop; reading what changed is not.
     """
@@ -60,13 +70,15 @@ class Freshness:
     def __init__(
         self,
         catalog: Catalog,
-        forget: Callable[[Scope], None],
-        clear: Callable[[], None],
         *,
+        forget: Callable[[Scope], None],
+        moved: Callable[[], None],
+        clear: Callable[[], None],
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._changes = catalog.changes
         self._forget = forget
+        self._moved = moved
         self._clear = clear
         self._now = now
         self._stamp: int | None = None
@@ -91,6 +103,7 @@ class Freshness:
             self._clear()
         else:
             await self._read_changes()
+        self._moved()
         self._stamp = stamp
 
     async def _read_changes(self) -> None:

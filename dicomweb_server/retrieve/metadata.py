@@ -57,19 +57,8 @@ class Metadata:
     shelf: Shelf
     cache: Documents = field(default_factory=lambda: Documents(48 << 20))
 
-    async def __call__(self, scope: Scope, *, base: str, gzip: bool, principal: Principal = LOCAL) -> Document:
-        """Metadata of a study, series or instance with references below ``base``. Raises NotFound, Gone."""
-        identity = await self.identity(scope)
-        etag = _variant(identity, base, gzip=gzip)
-        found = self.cache.get(etag)
-        if found is None:
-            stored = await self._stored(scope)
-            found = await self._made(stored, etag, base, gzip=gzip)
-            self.cache.put(found)
-        return found
-
-    async def identity(self, scope: Scope) -> str:
-        """A text that changes whenever the metadata does."""
+    async def identity(self, scope: Scope, *, principal: Principal = LOCAL) -> str:
+        """A text that changes whenever the metadata of a study, series or instance does. Raises NotFound, Gone."""
         match scope:
             case InstanceKey():
                 return f"i{(await self.shelf.instance(scope, within_seconds=0.0)).version.version}"
@@ -79,8 +68,16 @@ class Metadata:
                 parts = "".join(map(_of_series, await self.shelf.study(scope)))
                 return "t" + hashlib.blake2b(parts.encode(), digest_size=16).hexdigest()
 
-    def etag(self, identity: str, base: str, *, gzip: bool) -> str:
-        return _variant(identity, base, gzip=gzip)
+    async def document(self, scope: Scope, etag: str, *, base: str, gzip: bool) -> Document:
+        """The metadata with references below ``base``, kept under ``etag``: that of its identity, base and coding.
+
+        Raises NotFound, Gone.
+        """
+        found = self.cache.get(etag)
+        if found is None:
+            found = await self._made(await self._stored(scope), etag, base, gzip=gzip)
+            self.cache.put(found)
+        return found
 
     async def rows(self, scope: Scope) -> list[bytes]:
         """One data set for each instance, with placeholders for the base. Raises NotFound, Gone."""
@@ -115,6 +112,7 @@ def _of_series(progress: SeriesProgress) -> str:
     return f"r{progress.key.series}.{progress.revision}"
 
 
-def _variant(identity: str, base: str, *, gzip: bool) -> str:
-    digest = hashlib.blake2b(f"{identity} {base}".encode(), digest_size=16).hexdigest()
+def etag_of(identity: str, base: str, form: str, *, gzip: bool) -> str:
+    """One for each representation, without quotes (H-10)."""
+    digest = hashlib.blake2b(f"{identity} {base} {form}".encode(), digest_size=16).hexdigest()
     return f"{digest}{'-gzip' if gzip else ''}"

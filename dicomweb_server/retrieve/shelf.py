@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from dicomweb_server.catalog.base import Catalog, SeriesProgress
 from dicomweb_server.dicom.frames import FrameIndex
-from dicomweb_server.dicom.source import BytesSource, FileSource
+from dicomweb_server.dicom.source import BytesSource, FileSource, Source
 from dicomweb_server.dicom.syntaxes import TransferSyntax, syntax_of
+from dicomweb_server.model.errors import NotFound
 from dicomweb_server.model.ids import InstanceKey, Scope, SeriesKey, StudyKey
 from dicomweb_server.model.records import Version
 from dicomweb_server.objects.base import ObjectStore
@@ -40,15 +43,16 @@ class Shelf:
         self._instances: Remembered[Held] = Remembered(instances)
         self._series: Remembered[SeriesProgress] = Remembered(series)
         self._studies: Remembered[tuple[SeriesProgress, ...]] = Remembered(series)
-        self._freshness = Freshness(catalog, self._forget, self._clear)
+        self._freshness = Freshness(catalog, forget=self._forget, moved=self._moved, clear=self._clear)
 
     async def instance(self, key: InstanceKey, *, within_seconds: float = FRAME_STALE_SECONDS) -> Held:
         """Raises NotFound, Gone."""
         await self._freshness.check(within_seconds=within_seconds)
         held = self._instances.get(key)
         if held is None:
+            generation = self._instances.generation
             held = self.held(await asyncio.to_thread(self.catalog.holdings.version, key))
-            self._instances.put(key, held)
+            self._instances.put(key, held, generation=generation)
         return held
 
     async def instances(self, scope: Scope) -> list[Held]:
@@ -62,8 +66,9 @@ class Shelf:
         await self._freshness.check()
         found = self._series.get(key)
         if found is None:
+            generation = self._series.generation
             found = await asyncio.to_thread(self.catalog.holdings.series_progress, key)
-            self._series.put(key, found)
+            self._series.put(key, found, generation=generation)
         return found
 
     async def study(self, key: StudyKey) -> tuple[SeriesProgress, ...]:
@@ -71,26 +76,35 @@ class Shelf:
         await self._freshness.check()
         found = self._studies.get(key)
         if found is None:
+            generation = self._studies.generation
             found = tuple(await asyncio.to_thread(self.catalog.holdings.series_of, key))
-            self._studies.put(key, found)
+            self._studies.put(key, found, generation=generation)
         return found
 
     def held(self, version: Version) -> Held:
         index = FrameIndex.decode(version.frames) if version.frames is not None else None
         return Held(version, syntax_of(version.transfer_syntax), index, self.objects.local(version.object_key))
 
-    async def source(self, held: Held) -> FileSource | BytesSource:
-        """The whole file, to be read in places in a thread; close it where it can be. Raises NotFound."""
-        if held.path is not None:
-            return await asyncio.to_thread(FileSource, held.path)
-        return BytesSource(await self.objects.read(held.version.object_key))
+    @asynccontextmanager
+    async def source(self, held: Held) -> AsyncIterator[Source]:
+        """The whole file, to be read in places in a thread. Raises NotFound."""
+        if held.path is None:
+            yield BytesSource(await self.objects.read(held.version.object_key))
+            return
+        try:
+            source = await asyncio.to_thread(FileSource, held.path)
+        except FileNotFoundError:
+            raise NotFound(f"instance {held.key.instance} is no longer here") from None
+        with source:
+            yield source
 
     def _forget(self, scope: Scope) -> None:
         self._instances.forget(scope)
-        self._series.forget(scope)
-        self._studies.forget(scope)
+
+    def _moved(self) -> None:
+        """How far a series is moves without any change of what is stored."""
+        self._series.clear()
+        self._studies.clear()
 
     def _clear(self) -> None:
         self._instances.clear()
-        self._series.clear()
-        self._studies.clear()

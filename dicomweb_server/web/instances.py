@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from functools import partial
 
 from starlette.requests import Request
 from starlette.types import ASGIApp
@@ -12,12 +13,15 @@ from dicomweb_server.dicom.rewrite import explicit_le
 from dicomweb_server.dicom.syntaxes import EXPLICIT_LE, OCTET_STREAM
 from dicomweb_server.model.errors import NotAcceptable, NotFound
 from dicomweb_server.model.ids import InstanceKey
-from dicomweb_server.retrieve.shelf import Held
+from dicomweb_server.retrieve.shelf import Held, Shelf
 from dicomweb_server.web import accept, address, body, caching, multipart, params, wado
 from dicomweb_server.web.accept import DICOM, Accepted, Form
 from dicomweb_server.web.body import Headers, Made, Piece, Stored
 from dicomweb_server.web.headers import warning
 from dicomweb_server.web.services import services_of
+
+BLOCK = 1 << 20
+"""Bytes of a rewritten file sent at once."""
 
 
 async def retrieve(request: Request) -> ASGIApp:
@@ -45,7 +49,9 @@ def _form(wanted: Accepted, held: Held, *, alone: bool) -> Form | None:
 
 async def _instances(request: Request, given: Sequence[tuple[Held, Form]], *, missing: int) -> ASGIApp:
     base = address.public_base(request)
-    representation = " ".join(f"{held.version.version}:{form.label}:{form.multipart}" for held, form in given)
+    representation = " ".join(
+        [base, *(f"{held.version.version}:{form.label}:{form.multipart}" for held, form in given)]
+    )
     etag = f'"{multipart.boundary_of(representation)[:32]}"'
     if caching.is_known(request, etag):
         return body.not_modified(etag, caching.REVALIDATE)
@@ -53,10 +59,18 @@ async def _instances(request: Request, given: Sequence[tuple[Held, Form]], *, mi
     if not first.multipart:
         held, form = given[0]
         return body.answer(
-            request, [await _file(request, held)], content_type=form.label, etag=etag, cache=caching.REVALIDATE
+            request,
+            [await _file(request, held, alone=True)],
+            content_type=form.label,
+            etag=etag,
+            cache=caching.REVALIDATE,
         )
     boundary = multipart.boundary_of(representation)
-    parts = [(form.label, wado.instance_url(base, held.key), [await _file(request, held)]) for held, form in given]
+    alone = len(given) == 1
+    parts = [
+        (form.label, wado.instance_url(base, held.key), [await _file(request, held, alone=alone)])
+        for held, form in given
+    ]
     more: Headers = []
     if missing:
         more = body.headers(warning=warning(base, f"{missing} instances cannot be given in any accepted form"))
@@ -78,12 +92,38 @@ def _partial(found: ASGIApp) -> ASGIApp:
     return body.Answer(206 if found.status == 200 else found.status, found.headers, found.pieces, found.part)
 
 
-async def _file(request: Request, held: Held) -> Piece:
-    """The file as stored; implicit VR, big endian and deflated ones as Explicit VR Little Endian (C-07, C-31)."""
+async def _file(request: Request, held: Held, *, alone: bool) -> Piece:
+    """The file as stored; implicit VR, big endian and deflated ones as Explicit VR Little Endian (C-07, C-31).
+
+    Of several, those to be rewritten are opened when they are reached: the first byte need not wait for all of them.
+    """
+    services = services_of(request)
     if held.syntax.servable:
-        return Stored(services_of(request).objects, held.version.object_key, wado.whole(held))
-    source = await services_of(request).shelf.source(held)
-    return Made(await asyncio.to_thread(explicit_le, source))
+        return Stored(services.objects, held.version.object_key, wado.whole(held))
+    size = None
+    if alone:
+        async with services.shelf.source(held) as source:
+            size = (await asyncio.to_thread(explicit_le, source)).size
+    return Made(size, partial(_rewritten, services.shelf, held))
+
+
+async def _rewritten(shelf: Shelf, held: Held) -> AsyncIterator[bytes]:
+    async with shelf.source(held) as source:
+        blocks = iter(await asyncio.to_thread(explicit_le, source))
+        while block := await asyncio.to_thread(_joined, blocks):
+            yield block
+
+
+def _joined(blocks: Iterator[bytes]) -> bytes:
+    """The next of them, about a megabyte, so that small ones cost no message each; empty at the end."""
+    found: list[bytes] = []
+    size = 0
+    for block in blocks:
+        found.append(block)
+        size += len(block)
+        if size >= BLOCK:
+            break
+    return found[0] if len(found) == 1 else b"".join(found)
 
 
 async def bulkdata(request: Request) -> ASGIApp:
@@ -102,7 +142,7 @@ async def _bulk(request: Request, wanted: Accepted, *, pixels_only: bool) -> ASG
     base = address.public_base(request)
     reading = services_of(request).bulkdata
     parts: list[tuple[str, str, Sequence[Piece]]] = []
-    names: list[str] = []
+    names = [base]
     refused = 0
     for held in await services_of(request).shelf.instances(scope):
         for found in await reading.all(held, pixels_only=pixels_only):

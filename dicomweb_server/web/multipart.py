@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 
+from dicomweb_server.web import body
 from dicomweb_server.web.body import Bytes, Piece
 
 
@@ -22,13 +23,13 @@ def outer(media_type: str, boundary: str, *, syntax: str | None = None) -> str:
     return f'multipart/related; type="{media_type}"{named}; boundary={boundary}'
 
 
-def head(boundary: str, label: str, *, location: str, length: int, first: bool) -> bytes:
+def head(boundary: str, label: str, *, location: str, length: int | None, first: bool) -> bytes:
     """What stands before a part's payload."""
     opening = "" if first else "\r\n"
-    return (
-        f"{opening}--{boundary}\r\nContent-Type: {label}\r\nContent-Location: {location}\r\n"
-        f"Content-Length: {length}\r\n\r\n"
-    ).encode("latin-1", "replace")
+    told = "" if length is None else f"Content-Length: {length}\r\n"
+    return (f"{opening}--{boundary}\r\nContent-Type: {label}\r\nContent-Location: {location}\r\n{told}\r\n").encode(
+        "latin-1", "replace"
+    )
 
 
 def tail(boundary: str) -> bytes:
@@ -39,7 +40,7 @@ def related(boundary: str, parts: Iterable[tuple[str, str, Sequence[Piece]]]) ->
     """The pieces of a body; each part is its label, its location and its payload."""
     pieces: list[Piece] = []
     for label, location, payload in parts:
-        length = sum(piece.size for piece in payload)
+        length = body.total(payload)
         pieces.append(Bytes(head(boundary, label, location=location, length=length, first=not pieces)))
         pieces.extend(payload)
     pieces.append(Bytes(tail(boundary)))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from functools import partial
 
 from starlette.requests import Request
 from starlette.types import ASGIApp
@@ -12,13 +14,21 @@ from dicomweb_server.model.errors import BadRequest, NotAcceptable
 from dicomweb_server.model.ids import InstanceKey
 from dicomweb_server.model.records import BASE, Span
 from dicomweb_server.retrieve.bulkdata import Bulk, Path
+from dicomweb_server.retrieve.frames import Frames
+from dicomweb_server.retrieve.metadata import etag_of
 from dicomweb_server.retrieve.shelf import Held
 from dicomweb_server.web import accept, address, body, caching, compression, datasets, multipart, params
 from dicomweb_server.web.accept import Accepted, Form
-from dicomweb_server.web.body import Bytes, Piece, Stored
+from dicomweb_server.web.body import Bytes, Fetched, Piece, Stored
 from dicomweb_server.web.services import services_of
 
 _TAG = re.compile(r"[0-9A-Fa-f]{8}")
+
+_ACTIVE = frozenset({"text/xml", "application/xml"})
+DOCUMENTS = _ACTIVE | {"application/pdf", "application/sla", "model/stl", "model/obj", "model/mtl", "image/jpeg"}
+"""What encapsulated documents are served as; any other is ``application/octet-stream``."""
+_SANDBOX = body.headers(content_security_policy="sandbox; default-src 'none'")
+"""An XML document may hold a script."""
 
 
 def accepted(request: Request) -> Accepted:
@@ -40,18 +50,17 @@ async def frames(request: Request) -> ASGIApp:
         raise NotAcceptable(
             "a video has no single frames; ask for /pixeldata", available=(f"{key.instance}/pixeldata",)
         )
-    representation = f"{held.version.version}/frames/{request.path_params['frames']}/{form.label}/{form.multipart}"
+    where = instance_url(address.public_base(request), key) if form.multipart else ""
+    representation = f"{held.version.version}/frames/{request.path_params['frames']}/{form.label}/{where}"
     etag = _etag(representation)
     if caching.is_known(request, etag):
         return body.not_modified(etag, caching.IMMUTABLE)
-    payloads = [await reading.read(held, number) for number in numbers]
+    payloads = await _frame_pieces(reading, held, numbers)
     if not form.multipart:
-        return body.answer(request, [Bytes(payloads[0])], content_type=form.label, etag=etag, cache=caching.IMMUTABLE)
+        return body.answer(request, payloads, content_type=form.label, etag=etag, cache=caching.IMMUTABLE)
     boundary = multipart.boundary_of(representation)
-    where = instance_url(address.public_base(request), key)
     parts = [
-        (form.label, f"{where}/frames/{number}", [Bytes(payload)])
-        for number, payload in zip(numbers, payloads, strict=True)
+        (form.label, f"{where}/frames/{number}", [payload]) for number, payload in zip(numbers, payloads, strict=True)
     ]
     return body.answer(
         request,
@@ -62,6 +71,13 @@ async def frames(request: Request) -> ASGIApp:
     )
 
 
+async def _frame_pieces(reading: Frames, held: Held, numbers: list[int]) -> list[Piece]:
+    """One frame is read at once, so that a missing file is an error and no broken body; several as they are reached."""
+    if len(numbers) == 1:
+        return [Bytes(await reading.read(held, numbers[0]))]
+    return [Fetched(reading.size(held, number), partial(reading.read, held, number)) for number in numbers]
+
+
 async def metadata(request: Request) -> ASGIApp:
     """GET …/metadata of a study, series or instance"""
     form = datasets.form(request, datasets.METADATA)
@@ -69,25 +85,32 @@ async def metadata(request: Request) -> ASGIApp:
     base = address.public_base(request)
     retrieving = services_of(request).metadata
     gzip = compression.takes_gzip(request.headers.get("accept-encoding", ""))
-    identity = await retrieving.identity(scope)
-    etag = f'"{retrieving.etag(f"{identity} {form}", base, gzip=gzip)}"'
-    if caching.is_known(request, etag):
-        return body.not_modified(etag, caching.REVALIDATE)
+    etag = etag_of(await retrieving.identity(scope), base, form, gzip=gzip)
+    quoted = f'"{etag}"'
+    if caching.is_known(request, quoted):
+        return body.not_modified(quoted, caching.REVALIDATE)
+    content_type = str(form)
     if form in (datasets.Form.JSON, datasets.Form.PLAIN_JSON):
-        document = await retrieving(scope, base=base, gzip=gzip)
-        coding = body.headers(content_encoding="gzip") if document.gzip else []
-        return body.answer(
-            request, [Bytes(document.body)], content_type=str(form), etag=etag, cache=caching.REVALIDATE, more=coding
-        )
-    rows = [row.replace(BASE, base.encode()) for row in await retrieving.rows(scope)]
-    if form is datasets.Form.XML:
-        if len(rows) != 1:
+        document = await retrieving.document(scope, etag, base=base, gzip=gzip)
+        content, gzip = document.body, document.gzip
+    else:
+        rows = await retrieving.rows(scope)
+        if form is datasets.Form.XML and len(rows) != 1:
             raise NotAcceptable("one XML document holds one instance", available=(str(datasets.Form.XML_PARTS),))
-        return body.answer(
-            request, [Bytes(datasets.xml(rows[0]))], content_type=str(form), etag=etag, cache=caching.REVALIDATE
-        )
-    content, content_type = datasets.xml_parts(rows)
-    return body.answer(request, [Bytes(content)], content_type=content_type, etag=etag, cache=caching.REVALIDATE)
+        content, content_type, gzip = await asyncio.to_thread(_xml, form, rows, base, gzip)
+    coding = body.headers(content_encoding="gzip") if gzip else []
+    return body.answer(
+        request, [Bytes(content)], content_type=content_type, etag=quoted, cache=caching.REVALIDATE, more=coding
+    )
+
+
+def _xml(form: datasets.Form, rows: list[bytes], base: str, gzip: bool) -> tuple[bytes, str, bool]:
+    """Body, Content-Type, and whether it is compressed."""
+    sets = [row.replace(BASE, base.encode()) for row in rows]
+    alone = form is datasets.Form.XML
+    content, content_type = (datasets.xml(sets[0]), str(form)) if alone else datasets.xml_parts(sets)
+    gzip = gzip and len(content) >= compression.SMALLEST
+    return compression.gzipped(content) if gzip else content, content_type, gzip
 
 
 async def bulkdata(request: Request) -> ASGIApp:
@@ -108,18 +131,25 @@ async def _one_value(request: Request, found: Bulk) -> ASGIApp:
         label = form.label
         payloads = await frame_payloads(request, held)
     else:
-        kind, single = _plain_form(wanted, value.media_type)
+        kind, single = _plain_form(wanted, _harmless(value.media_type))
         form = Form(kind, EXPLICIT_LE, not single)
         label = form.label if found.pixels else kind
         payloads = [[await value_piece(request, found)]]
-    representation = f"{held.version.version}/bulk/{found.path}/{label}/{form.multipart}"
+    location = bulk_url(address.public_base(request), found) if form.multipart else ""
+    representation = f"{held.version.version}/bulk/{found.path}/{label}/{location}"
     etag = _etag(representation)
     if caching.is_known(request, etag):
         return body.not_modified(etag, caching.IMMUTABLE)
     if not form.multipart:
-        return body.answer(request, payloads[0], content_type=label, etag=etag, cache=caching.IMMUTABLE)
+        return body.answer(
+            request,
+            payloads[0],
+            content_type=label,
+            etag=etag,
+            cache=caching.IMMUTABLE,
+            more=_SANDBOX if label in _ACTIVE else None,
+        )
     boundary = multipart.boundary_of(representation)
-    location = bulk_url(address.public_base(request), found)
     return body.answer(
         request,
         multipart.related(boundary, [(label, location, payload) for payload in payloads]),
@@ -127,6 +157,11 @@ async def _one_value(request: Request, found: Bulk) -> ASGIApp:
         etag=etag,
         cache=caching.IMMUTABLE,
     )
+
+
+def _harmless(media_type: str) -> str:
+    """The type a file gives its document, if it is one of those served: a page among them could act as ours."""
+    return media_type.lower() if media_type.lower() in DOCUMENTS else OCTET_STREAM
 
 
 def _plain_form(wanted: Accepted, media_type: str) -> tuple[str, bool]:
@@ -153,7 +188,8 @@ async def frame_payloads(request: Request, held: Held) -> list[list[Piece]]:
     objects = services_of(request).objects
     if index.deflated:
         reading = services_of(request).frames
-        return [[Bytes(await reading.read(held, number))] for number in range(1, index.count + 1)]
+        numbers = range(1, index.count + 1)
+        return [[Fetched(index.size(number), partial(reading.read, held, number))] for number in numbers]
     return [
         [Stored(objects, held.version.object_key, span) for span in index.spans(number)]
         for number in range(1, index.count + 1)
