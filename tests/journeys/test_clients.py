@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import subprocess
 from pathlib import Path
@@ -40,7 +41,7 @@ def test_python_pages_until_the_end(client: DICOMwebClient) -> None:
 
 
 def test_python_reads_metadata(client: DICOMwebClient, ct: pydicom.Dataset) -> None:
-    (metadata,) = client.retrieve_instance_metadata(ct.StudyInstanceUID, ct.SeriesInstanceUID, ct.SOPInstanceUID)
+    metadata = client.retrieve_instance_metadata(ct.StudyInstanceUID, ct.SeriesInstanceUID, ct.SOPInstanceUID)
     assert metadata["00280010"]["Value"] == [ct.Rows]
 
 
@@ -94,6 +95,4 @@ def test_javascript_retrieves_what_ohif_needs(
         check=True,
     )
     got = json.loads(done.stdout)
-    import base64
-
     assert (got["studies"], base64.b64decode(got["frame"])) == (1, ct.PixelData)
