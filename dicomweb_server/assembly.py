@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-DECODING = "dicomweb_server.dicom.pixels.decode"
+DECODING = "dicomweb_server.dicom.drawing"
 """What every decoder process needs, loaded once."""
 
 
@@ -135,7 +135,7 @@ def open_dimse(settings: Settings) -> Iterator[DimseServer]:
             host=host,
             port=port,
             titles=TitleRules(
-                wanted.aet.strip(), check_called=wanted.check_called, calling=calling_titles(wanted.calling_aets)
+                wanted.aet.strip(), check_called=wanted.check_called, calling=settings.dimse.calling_titles
             ),
             contexts=ContextRules(
                 extra_classes=wanted.extra_sop_classes,
@@ -152,15 +152,17 @@ def open_dimse(settings: Settings) -> Iterator[DimseServer]:
 @contextmanager
 def open_worker(settings: Settings) -> Iterator[list[Worker]]:
     """Workers to be run side by side."""
+    from dicomweb_server.preprocess.thumbnails import Preprocess
     from dicomweb_server.reconcile.series import ReconcileSeries
     from dicomweb_server.workers import policy
     from dicomweb_server.workers.loop import Stage, Worker
 
-    with open_backends(settings) as backends:
+    with open_backends(settings) as backends, _pool(settings) as pool:
         stages: dict[Kind, Stage] = {
+            Kind.PREPROCESS: Preprocess(backends.objects, backends.catalog, pool),
             Kind.RECONCILE: ReconcileSeries(
                 backends.objects, backends.catalog, quiet_seconds=settings.ingest.series_quiet_seconds
-            )
+            ),
         }
         name = f"{socket.gethostname()}-{os.getpid()}"
         yield [
@@ -175,26 +177,6 @@ def open_worker(settings: Settings) -> Iterator[list[Worker]]:
         ]
 
 
-def calling_titles(entries: tuple[str, ...]) -> dict[str, list[str]] | None:
-    """Calling titles with the networks they may call from (none: any); None when anybody may. Raises SettingsError."""
-    if not entries:
-        return None
-    titles: dict[str, list[str]] = {}
-    for entry in entries:
-        title, _, network = entry.partition("@")
-        networks = titles.setdefault(title.strip(), [])
-        if network:
-            networks.append(_network(network.strip(), "dimse.calling_aets"))
-    return titles
-
-
-def _network(text: str, key: str) -> str:
-    try:
-        return str(ip_network(text, strict=False))
-    except ValueError:
-        raise SettingsError(f"{key}: not an address or network: {text!r}") from None
-
-
 def _web_options(settings: Settings) -> WebOptions:
     from dicomweb_server.web.address import AddressRules
     from dicomweb_server.web.app import WebOptions
@@ -207,7 +189,7 @@ def _web_options(settings: Settings) -> WebOptions:
         address=AddressRules(
             root=http.root,
             public_base=http.public_url.rstrip("/") + http.root if http.public_url else None,
-            trusted_proxies=tuple(ip_network(_network(each, "http.trusted_proxies")) for each in http.trusted_proxies),
+            trusted_proxies=tuple(ip_network(each, strict=False) for each in http.trusted_proxies),
         ),
         cors=CorsRules(origins=http.cors_origins),
         search=SearchRules(max_results=http.max_results),

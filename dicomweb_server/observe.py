@@ -4,14 +4,30 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import TextIO
+import traceback
+from typing import Any, TextIO
 
 import orjson
+
+from dicomweb_server.model.errors import DicomwebError
 
 STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
 
-class JsonLines(logging.Formatter):
+class Discreet(logging.Formatter):
+    """Of an error that was not raised on purpose only its kind and place: its text may quote what a file holds."""
+
+    def formatException(self, ei: Any) -> str:
+        error: BaseException | None = ei[1]
+        parts = []
+        while error is not None:
+            text = f": {error}" if isinstance(error, DicomwebError | OSError) else ""
+            parts.append("".join(traceback.format_tb(error.__traceback__)) + type(error).__name__ + text)
+            error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+        return "\ncaused by\n".join(parts)
+
+
+class JsonLines(Discreet):
     def format(self, record: logging.LogRecord) -> str:
         line = {
             "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
@@ -26,7 +42,9 @@ class JsonLines(logging.Formatter):
         return orjson.dumps(line, default=str).decode()
 
 
-TEXT = logging.Formatter("%(asctime)s %(levelname)-7s %(processName)s[%(process)d] %(message)s", "%H:%M:%S")
+TEXT = Discreet(
+    "%(asctime)s %(levelname)-7s %(role)s[%(process)d] %(message)s", "%H:%M:%S", defaults={"role": "server"}
+)
 
 
 def start_logging(level: str, form: str, stream: TextIO | None = None) -> None:
@@ -41,3 +59,14 @@ def start_logging(level: str, form: str, stream: TextIO | None = None) -> None:
     logging.getLogger("httpx").setLevel(logging.WARNING)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
+
+
+def name_process(role: str) -> None:
+    """From now on every line of this process names its role."""
+
+    def named(record: logging.LogRecord) -> bool:
+        record.role = role
+        return True
+
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(named)

@@ -27,12 +27,19 @@ TRY_AGAIN = 1
 def web(settings: Settings, listening: socket.socket) -> int:
     """Serve HTTP on ``listening`` until SIGTERM; open requests are finished first, within bounds."""
     sys.setswitchinterval(SWITCH_SECONDS)
-    for number in ENDING:
-        # uvicorn handles them while it runs, and raises them once more when it has ended.
-        signal.signal(number, lambda *_: None)
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
 
     def serve() -> None:
         with assembly.open_web(settings) as server:
+
+            def end(*_: object) -> None:
+                server.should_exit = True
+
+            # uvicorn has handlers of its own while it runs. These catch what came before, and what it raises again
+            # when it has ended.
+            for number in ENDING:
+                signal.signal(number, end)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
             server.run(sockets=[listening])
 
     return _run(serve)

@@ -16,6 +16,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from dicomweb_server.observe import name_process
+
 log = logging.getLogger(__name__)
 
 PR_SET_PDEATHSIG = 1
@@ -131,6 +133,7 @@ def _child(role: Role, parent: int) -> int:
         for number in WATCHED:
             signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, WATCHED)
+        name_process(role.name)
         return role.main()
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 1

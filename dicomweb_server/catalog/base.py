@@ -87,6 +87,9 @@ class Progress(Protocol):
     def move(self, key: InstanceKey, to: State, *, only_from: Sequence[State], reason: str | None = None) -> bool:
         """Compare-and-set of an instance's state; False when it was in none of ``only_from``."""
 
+    def move_all(self, keys: Sequence[InstanceKey], to: State, *, only_from: Sequence[State]) -> list[bool]:
+        """``move`` for each, in one transaction."""
+
     def settle_series(
         self, key: SeriesKey, document: SeriesDocument, *, revision: int, tickets: Sequence[Ticket] = ()
     ) -> bool:

@@ -23,6 +23,8 @@ TABLES = {Level.STUDY: study, Level.SERIES: series, Level.INSTANCE: instance}
 SHORTEST_RUN = 3
 """Characters a trigram index needs."""
 
+MOST_RUNS = 8
+
 _FUZZY_FORMS = ("{}*", "* {}*", "*^{}*", "*={}*", "*-{}*", "*,{}*")
 _NAME_FORMS = ("{}", "{}=*", "*={}", "*={}=*")
 """A pattern for one group of a name, wherever that group stands in the column."""
@@ -158,16 +160,15 @@ def interval_values(interval: DateTimeRange, n: int) -> Values:
     return found
 
 
-def longest_run(key: Key) -> str:
-    """The longest literal piece of a wildcard or fuzzy key, or of a name; '' when it is too short for a trigram."""
+def runs(key: Key) -> list[str]:
+    """The literal pieces of a text key that are long enough for an index of trigrams."""
     indexed = INDEXED[key.path[0]]
     text = folding.folded(key.values[0]) if indexed.sort is Sort.NAME else key.values[0]
     if key.match is Match.FUZZY:
         pieces = folding.words(key.values[0])
     else:
         pieces = re.split(r"[*?]", text) if key.match is Match.WILDCARD else [text]
-    longest = max((piece[:64] for piece in pieces), key=len, default="")
-    return longest if len(longest) >= SHORTEST_RUN else ""
+    return [piece[:64] for piece in pieces if len(piece) >= SHORTEST_RUN][:MOST_RUNS]
 
 
 def _prefix(text: str, indexed: Indexed) -> bool:

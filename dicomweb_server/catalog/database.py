@@ -31,7 +31,7 @@ class Database:
         self.dialect, self._url = dialect_of(url)
         self._embedded = self.dialect.name == "sqlite"
         if self._embedded:
-            _check_file_system(Path(sa.make_url(self._url).database or "."))
+            check_file_system(Path(sa.make_url(self._url).database or "."))
         self.enqueue = Enqueue(self.dialect)
         self._durable = self.dialect.engine(self._url, durable=True)
         self._bookkeeping = self.dialect.engine(self._url, durable=False)
@@ -39,8 +39,12 @@ class Database:
         self._writing = threading.Lock()
         self._stamping = threading.Lock()
         self._stamper: Connection | None = None
-        with _translated():
-            migrate.to_head(self._durable, self.dialect.name)
+        try:
+            with _translated():
+                migrate.to_head(self._durable, self.dialect.name)
+        except BaseException:
+            self.close()
+            raise
 
     @contextmanager
     def write(self, *, durable: bool = True) -> Iterator[Connection]:
@@ -112,15 +116,15 @@ def _translated() -> Iterator[None]:
         raise BackendFailed("no free connection to the catalog", passing=True) from error
 
 
-def _check_file_system(path: Path) -> None:
+def check_file_system(path: Path, *, mounts: Path = Path("/proc/self/mounts")) -> None:
     """Raises BackendFailed on a network file system: WAL and its locks do not hold there."""
     folder = path.parent.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        mounts = Path("/proc/self/mounts").read_text().splitlines()
+        lines = mounts.read_text().splitlines()
     except OSError:
         return
-    kinds = {fields[1].replace("\\040", " "): fields[2] for fields in (line.split(" ") for line in mounts)}
+    kinds = {fields[1].replace("\\040", " "): fields[2] for fields in (line.split(" ") for line in lines)}
     for parent in (folder, *folder.parents):
         if str(parent) in kinds:
             if kinds[str(parent)] in _NETWORK:

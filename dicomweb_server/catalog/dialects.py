@@ -39,10 +39,10 @@ class Dialect(Protocol):
         """DICOM's ``*`` and ``?`` as ``like`` wants them, all else literal."""
 
     def containing(self, column: str) -> Select[Any]:
-        """Ids of studies whose ``column`` may contain ``:run``, at most ``:most``; the caller checks them."""
+        """Ids of studies whose ``column`` may contain all of ``:runs``, at most ``:most``; the caller checks them."""
 
-    def run(self, column: str, text: str) -> str:
-        """``text`` as ``containing`` wants it."""
+    def runs(self, column: str, texts: Sequence[str]) -> Any:
+        """``texts`` as ``containing`` wants them."""
 
     def among(self, column: ColumnElement[int], given: ColumnElement[Any]) -> ColumnElement[bool]:
         """Whether ``column`` is one of the ids in ``given``, bound by ``ids``."""
@@ -66,7 +66,7 @@ class Sqlite:
         marks = ", ".join(f":{name}" for name in schema.TEXT_COLUMNS)
         self._write_text = sa.text(f"INSERT OR REPLACE INTO study_text (rowid, {names}) VALUES (:id, {marks})")
         self._forget_text = sa.text("DELETE FROM study_text WHERE rowid = :id")
-        self._containing = sa.text("SELECT rowid FROM study_text WHERE study_text MATCH :run LIMIT :most").columns(
+        self._containing = sa.text("SELECT rowid FROM study_text WHERE study_text MATCH :runs LIMIT :most").columns(
             sa.column("rowid", sa.Integer)
         )
 
@@ -116,9 +116,9 @@ class Sqlite:
     def containing(self, column: str) -> Select[Any]:
         return self._containing  # type: ignore[return-value]  # a textual select serves as well
 
-    def run(self, column: str, text: str) -> str:
-        quoted = text.replace('"', '""')
-        return f'{column} : "{quoted}"'
+    def runs(self, column: str, texts: Sequence[str]) -> Any:
+        quoted = (text.replace('"', '""') for text in texts)
+        return " AND ".join(f'{column} : "{text}"' for text in quoted)
 
     def among(self, column: ColumnElement[int], given: ColumnElement[Any]) -> ColumnElement[bool]:
         return column.in_(sa.select(sa.func.json_each(given).table_valued("value").c.value))
@@ -162,18 +162,15 @@ class Postgresql:
         return column.like(pattern)
 
     def pattern(self, text: str) -> str:
-        for special in ("\\", "%", "_"):
-            text = text.replace(special, "\\" + special)
-        return text.replace("*", "%").replace("?", "_")
+        return _literal(text).replace("*", "%").replace("?", "_")
 
     def containing(self, column: str) -> Select[Any]:
-        study = schema.study
-        return sa.select(study.c.id).where(study.c[column].ilike(sa.bindparam("run"))).limit(sa.bindparam("most"))
+        study, runs = schema.study, sa.cast(sa.bindparam("runs"), sa.ARRAY(sa.Text()))
+        contains = study.c[column].op("ILIKE", is_comparison=True)(sa.all_(runs))
+        return sa.select(study.c.id).where(contains).limit(sa.bindparam("most"))
 
-    def run(self, column: str, text: str) -> str:
-        for special in ("\\", "%", "_"):
-            text = text.replace(special, "\\" + special)
-        return f"%{text}%"
+    def runs(self, column: str, texts: Sequence[str]) -> Any:
+        return [f"%{_literal(text)}%" for text in texts]
 
     def among(self, column: ColumnElement[int], given: ColumnElement[Any]) -> ColumnElement[bool]:
         return column == sa.any_(sa.cast(given, sa.ARRAY(sa.BigInteger)))
@@ -190,6 +187,11 @@ class Postgresql:
     def stamp(self, connection: Connection) -> int:
         statement = sa.select(schema.counter.c.value).where(schema.counter.c.name == "change")
         return int(connection.execute(statement).scalar() or 0)
+
+
+def _literal(text: str) -> str:
+    """``text`` in a LIKE pattern of PostgreSQL."""
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
 def dialect_of(url: str) -> tuple[Dialect, str]:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 
 import sqlalchemy as sa
-from sqlalchemy import bindparam
+from sqlalchemy import Connection, bindparam
 
 from dicomweb_server.catalog.base import Progress
 from dicomweb_server.catalog.changelog import ChangeLog
@@ -61,15 +61,12 @@ class SqlProgress:
         self._changes = ChangeLog()
 
     def move(self, key: InstanceKey, to: State, *, only_from: Sequence[State], reason: str | None = None) -> bool:
-        legal = [int(state) for state in only_from if may_move(state, to)]
-        if not legal:
-            return False
-        names = {"t": key.tenant, "s": key.study, "e": key.series, "i": key.instance}
         with self._database.write(durable=False) as connection:
-            moved = connection.execute(_MOVE, {**names, "from": legal, "to": int(to), "why": reason}).scalar()
-            if moved is not None and not {to, *only_from} <= _QUIET:
-                connection.execute(_TOUCH, {"row": moved})
-        return moved is not None
+            return _moved(connection, key, to, only_from, reason)
+
+    def move_all(self, keys: Sequence[InstanceKey], to: State, *, only_from: Sequence[State]) -> list[bool]:
+        with self._database.write(durable=False) as connection:
+            return [_moved(connection, key, to, only_from, None) for key in keys]
 
     def settle_series(
         self, key: SeriesKey, document: SeriesDocument, *, revision: int, tickets: Sequence[Ticket] = ()
@@ -93,6 +90,17 @@ class SqlProgress:
             by_state = connection.execute(sa.select(instance.c.state, sa.func.count()).group_by(instance.c.state)).all()
         found = {State(state): count for state, count in by_state}
         return counts | {state.name.lower(): found.get(state, 0) for state in State}
+
+
+def _moved(connection: Connection, key: InstanceKey, to: State, only_from: Sequence[State], reason: str | None) -> bool:
+    legal = [int(state) for state in only_from if may_move(state, to)]
+    if not legal:
+        return False
+    names = {"t": key.tenant, "s": key.study, "e": key.series, "i": key.instance}
+    moved = connection.execute(_MOVE, {**names, "from": legal, "to": int(to), "why": reason}).scalar()
+    if moved is not None and not {to, *only_from} <= _QUIET:
+        connection.execute(_TOUCH, {"row": moved})
+    return moved is not None
 
 
 _: type[Progress] = SqlProgress

@@ -15,8 +15,8 @@ from dicomweb_server.catalog.attributes import (
     COMPUTED,
     INSTANCE_SHOWN,
     RETURNED,
-    level_of,
 )
+from dicomweb_server.dicom.attributes import level_of
 from dicomweb_server.model.query import Level, Path, Query
 
 LEVELS = (Level.STUDY, Level.SERIES, Level.INSTANCE)

@@ -76,7 +76,9 @@ study = sa.Table(
     _count("nearline_count"),
     Column("updated", Float, nullable=False, server_default="0"),
     UniqueConstraint("tenant", "study_uid"),
-    Index("ix_study_newest", "tenant", sa.text("study_date DESC"), sa.text("study_time DESC"), "study_uid"),
+    Index(
+        "ix_study_newest", "tenant", sa.text("study_date DESC"), sa.text("study_time DESC"), "study_uid", "patient_name"
+    ),
     Index("ix_study_patient_id_text", "tenant", "patient_id_text"),
     Index("ix_study_accession_number", "tenant", "accession_number"),
     Index("ix_study_patient_name", "tenant", "patient_name"),

@@ -8,6 +8,7 @@ of one or two characters has no trigram and takes the third way.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,7 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Connection, FromClause, Row, Select, bindparam
 
 from dicomweb_server.catalog import conditions, residual, returned
-from dicomweb_server.catalog.attributes import INDEXED, Sort, level_of
+from dicomweb_server.catalog.attributes import COMPUTED, INDEXED, Sort
 from dicomweb_server.catalog.base import Search
 from dicomweb_server.catalog.conditions import Form, Interval, Values
 from dicomweb_server.catalog.database import Database
@@ -33,10 +34,11 @@ from dicomweb_server.catalog.schema import (
     study_value,
     version,
 )
+from dicomweb_server.dicom.attributes import level_of
 from dicomweb_server.model.query import DateTimeRange, Key, Level, Match, Page, Query
 
 CANDIDATES = 10_000
-"""More candidates than these cost more than walking the newest studies until a page is full."""
+"""The most candidates that are looked at one by one."""
 
 COUNTED = 1_000
 """How many matches beyond the page are counted exactly (Q-41)."""
@@ -45,7 +47,12 @@ EXAMINED = 20_000
 """Entries whose stored attributes are read for a key without a column, before the search is cut with a warning."""
 
 _CHUNK = 500
+_SKIPPED = 100
+"""From this offset on it is worth not to look at what is skipped."""
 _SELECTIVE = frozenset({0x0020000D, 0x00100020, 0x00080050})
+"""Keys whose own index leaves next to nothing to sort."""
+
+_NEWEST_ID = sa.select(sa.func.max(study.c.id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +66,10 @@ class _Shape:
     intervals: tuple[Interval, ...]
     among: bool
     """Only studies from a list of candidates."""
+    few: bool
+    """The conditions leave so little that it is sorted, rather than read in order."""
+    narrow: bool
+    """Rows are sorted or skipped without their summaries; only those of the page bring them along."""
     levels: tuple[Level, ...]
     """Whose summaries are read."""
     examined: tuple[Level, ...]
@@ -87,6 +98,7 @@ class SqlSearch:
         v = study_value.c
         self._having = (
             sa.select(v.study_id)
+            .distinct()
             .where(v.tag == bindparam("tag"), v.value.in_(bindparam("values", expanding=True)))
             .limit(bindparam("most"))
         )
@@ -147,26 +159,28 @@ class SqlSearch:
             key.match in (Match.SINGLE, Match.LIST) and key.path[0] in _SELECTIVE for key in plan.indexed
         ):
             return None
+        most = 0
         for key in plan.indexed:
-            found = self._studies_of(connection, key)
-            if found is not None and len(found) <= CANDIDATES:
+            if not _has_candidates(key):
+                continue
+            most = most or self._worthwhile(connection, plan.query)
+            found = self._studies_of(connection, key, most=most + 1)
+            if len(found) <= most:
                 return found
         return None
 
-    def _studies_of(self, connection: Connection, key: Key) -> list[int] | None:
+    def _worthwhile(self, connection: Connection, query: Query) -> int:
+        """How many candidates cost as much as walking the newest studies: of n studies, n / candidates fill a line."""
+        studies = connection.execute(_NEWEST_ID).scalar() or 0
+        return min(CANDIDATES, math.isqrt((query.offset + query.limit) * studies) + 1)
+
+    def _studies_of(self, connection: Connection, key: Key, *, most: int) -> list[int]:
         indexed = INDEXED[key.path[0]]
-        most = {"most": CANDIDATES + 1}
-        if indexed.sort is Sort.SET and key.match in (Match.SINGLE, Match.LIST):
-            bound = {"tag": key.path[0], "values": list(key.values)}
-            return list(dict.fromkeys(connection.execute(self._having, {**bound, **most}).scalars()))
-        is_text = key.match in (Match.WILDCARD, Match.FUZZY) or indexed.sort is Sort.NAME
-        if not is_text or indexed.column not in TEXT_COLUMNS or key.match is Match.EMPTY:
-            return None
-        run = conditions.longest_run(key)
-        if not run:
-            return None
-        bound = {"run": self._dialect.run(indexed.column, run)}
-        return list(connection.execute(self._containing[indexed.column], {**bound, **most}).scalars())
+        if indexed.sort is Sort.SET:
+            bound = {"tag": key.path[0], "values": list(key.values), "most": most}
+            return list(dict.fromkeys(connection.execute(self._having, bound).scalars()))
+        runs = self._dialect.runs(indexed.column, conditions.runs(key))
+        return list(connection.execute(self._containing[indexed.column], {"runs": runs, "most": most}).scalars())
 
     def _values(self, plan: _Plan, among: list[int] | None) -> Values:
         query = plan.query
@@ -180,16 +194,22 @@ class SqlSearch:
         return values
 
     def _build(self, shape: _Shape) -> Select[Any]:
-        statement = sa.select(*_columns(shape)).select_from(_source(shape)).where(*self._conditions(shape))
-        return statement.order_by(*_order(shape)).limit(bindparam("most")).offset(bindparam("start"))
+        found, order = self._conditions(shape), _order(shape)
+        statement = sa.select(*_columns(shape)).select_from(_source(shape)).order_by(*order)
+        if not shape.narrow:
+            return _paged(statement.where(*found))
+        row = conditions.TABLES[shape.level].c.id
+        page = sa.select(row).select_from(_joined(shape.level)).where(*found)
+        return statement.where(row.in_(_paged(page.order_by(*order))))
 
     def _build_count(self, shape: _Shape) -> Select[Any]:
         inner = sa.select(sa.literal(1)).select_from(_joined(shape.level)).where(*self._conditions(shape))
-        some = inner.order_by(*_order(shape)).limit(bindparam("most")).offset(bindparam("start")).subquery()
-        return sa.select(sa.func.count()).select_from(some)
+        return sa.select(sa.func.count()).select_from(_paged(inner).subquery())
 
     def _conditions(self, shape: _Shape) -> list[ColumnElement[bool]]:
-        found = [study.c.tenant == bindparam("tenant")]
+        # With candidates, an expression again: else SQLite walks the tenant's studies and looks each up in their list.
+        tenant = study.c.tenant + "" if shape.among else study.c.tenant
+        found = [tenant == bindparam("tenant")]
         if shape.in_study:
             found.append(study.c.study_uid == bindparam("study"))
         if shape.in_series:
@@ -206,6 +226,15 @@ class SqlSearch:
                 below.setdefault(level, []).append(here)
         found += [conditions.interval_condition(interval, n) for n, interval in enumerate(shape.intervals)]
         return found + ([_has_below(shape.level, below)] if below else [])
+
+
+def _has_candidates(key: Key) -> bool:
+    """Whether the index of substrings or of values below the study can answer ``key``."""
+    indexed = INDEXED[key.path[0]]
+    if indexed.sort is Sort.SET:
+        return key.match in (Match.SINGLE, Match.LIST)
+    is_text = key.match in (Match.WILDCARD, Match.FUZZY) or (indexed.sort is Sort.NAME and key.match is Match.SINGLE)
+    return is_text and indexed.column in TEXT_COLUMNS and bool(conditions.runs(key))
 
 
 def _plan(query: Query) -> _Plan:
@@ -231,6 +260,9 @@ def _plan(query: Query) -> _Plan:
 
 
 def _reaches(tag: int, level: Level) -> bool:
+    """Whether ``tag`` can be read from what is stored of ``level`` and those above."""
+    if f"{tag:08X}" in COMPUTED[level]:
+        return False
     return LEVELS.index(level_of(tag)) <= LEVELS.index(level)
 
 
@@ -238,6 +270,7 @@ def _shape(plan: _Plan, *, among: bool) -> _Shape:
     query = plan.query
     tags = [key.path[0] for key in plan.others] + [interval.date for interval in plan.other_intervals]
     examined = {level_of(tag) for tag in tags}
+    few = among or any(key.match in (Match.SINGLE, Match.LIST) and key.path[0] in _SELECTIVE for key in plan.indexed)
     return _Shape(
         query.level,
         query.study is not None,
@@ -245,10 +278,16 @@ def _shape(plan: _Plan, *, among: bool) -> _Shape:
         tuple(form for key in plan.indexed if (form := conditions.form_of(key))),
         tuple(both for interval in plan.intervals if (both := conditions.interval_of(interval))),
         among,
+        few,
+        few or query.offset > _SKIPPED or any(key.match in (Match.WILDCARD, Match.FUZZY) for key in plan.indexed),
         tuple(plan.wanted.levels),
         tuple(level for level in LEVELS if level in examined),
         plan.wanted.needs_metadata or Level.INSTANCE in examined,
     )
+
+
+def _paged(statement: Select[Any]) -> Select[Any]:
+    return statement.limit(bindparam("most")).offset(bindparam("start"))
 
 
 def _columns(shape: _Shape) -> list[ColumnElement[Any]]:
@@ -292,8 +331,8 @@ def _source(shape: _Shape) -> FromClause:
 def _order(shape: _Shape) -> list[ColumnElement[Any]]:
     """Q-42; missing dates sort last because they are ''."""
     date: ColumnElement[str] = study.c.study_date
-    if shape.among:
-        # The words keep SQLite from walking the index of dates when it has a list of candidates to start from.
+    if shape.few:
+        # An expression keeps SQLite from walking the index of dates where another index leaves next to nothing.
         date = date + ""
     order: list[ColumnElement[Any]] = []
     if not shape.in_study:

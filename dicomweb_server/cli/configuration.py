@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
+from typing import Any
 
 from dicomweb_server.cli.flags import Commands, add_common, loaded
 
@@ -22,6 +24,12 @@ def run(chosen: argparse.Namespace) -> int:
             print("" if not section else "\n", end="")
             section = each.key.partition(".")[0]
             print(f"[{section}]")
-        value = json.dumps(list(each.value) if isinstance(each.value, tuple) else each.value, ensure_ascii=False)
-        print(f"{each.key.partition('.')[2]} = {value}  # {each.origin}")
+        print(f"{each.key.partition('.')[2]} = {shown(each.value)}  # {each.origin}")
     return 0
+
+
+def shown(value: Any) -> str:
+    """A value as TOML, without the password that an address may hold."""
+    if isinstance(value, str):
+        value = re.sub(r"(://[^:/@]*:)[^@/]*@", r"\1***@", value)
+    return json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False)

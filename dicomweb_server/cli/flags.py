@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TypeAlias
 
-from dicomweb_server.settings import Given, Settings, SettingsError, load
+from dicomweb_server.loading import Given, load
+from dicomweb_server.settings import Settings, SettingsError
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 

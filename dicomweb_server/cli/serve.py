@@ -16,7 +16,7 @@ from ipaddress import ip_address
 
 from dicomweb_server import __version__, roles
 from dicomweb_server.cli.flags import Commands, add_common, loaded
-from dicomweb_server.observe import start_logging
+from dicomweb_server.observe import name_process, start_logging
 from dicomweb_server.settings import Settings, SettingsError, address
 from dicomweb_server.supervisor import Role, Supervisor
 
@@ -50,6 +50,8 @@ def run(chosen: argparse.Namespace) -> int:
     refuse_remote(settings, role)
     start_logging(settings.log.level, settings.log.format)
     with data_folder(settings, alone=role == "all"):
+        if role != "all":
+            name_process(role)
         if role == "dimse":
             return roles.dimse(settings)
         if role == "worker":

@@ -37,11 +37,14 @@ def add(commands: Commands) -> None:
     parser = actions.add_parser("install", help=f"fetch {PACKAGE}, check it, and serve it at /viewer")
     add_common(parser)
     parser.add_argument("--from", dest="archive", metavar="FILE", type=Path, help="an archive made by npm pack")
+    parser.add_argument("--if-missing", action="store_true", help="do nothing when a viewer is installed")
     parser.set_defaults(run=run)
 
 
 def run(chosen: argparse.Namespace) -> int:
     settings, _ = loaded(chosen)
+    if chosen.if_missing and (settings.viewer / "index.html").is_file():
+        return 0
     with tempfile.TemporaryDirectory() as folder:
         archive = chosen.archive or fetched(Path(folder))
         install(archive, settings.viewer)

@@ -44,8 +44,11 @@ class ObjectStore(Protocol):
         adopted until then may stay as an orphan for the sweep.
         """
 
-    def replace(self, key: str, body: bytes) -> None:
-        """Store a derived document, durable on return: a reader sees old bytes or new, never a mixture."""
+    def replace(self, key: str, body: bytes, *, durable: bool = True) -> None:
+        """Store a derived document: a reader sees old bytes or new, never a mixture.
+
+        Durable on return, unless that is not asked for: what can be made again need not wait for the disk.
+        """
 
     def delete(self, keys: Sequence[str]) -> None:
         """Remove objects; removing what is not there is no error."""

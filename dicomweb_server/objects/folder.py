@@ -61,15 +61,17 @@ class FolderStore:
             with suppress(OSError):
                 each.path.unlink()
 
-    def replace(self, key: str, body: bytes) -> None:
+    def replace(self, key: str, body: bytes, *, durable: bool = True) -> None:
         path = self._path(key)
         draft = self._staging / f"{secrets.token_hex(16)}.new"
         try:
             try:
                 draft.write_bytes(body)
-                sync_files([draft])
+                if durable:
+                    sync_files([draft])
                 self._in_folder(path, lambda: _move(draft, path))
-                sync_folders([path.parent], up_to=self._root)
+                if durable:
+                    sync_folders([path.parent], up_to=self._root)
             finally:
                 with suppress(FileNotFoundError):
                     draft.unlink()

@@ -31,7 +31,7 @@ class MemoryStore:
         for each in batch:
             each.path.unlink()
 
-    def replace(self, key: str, body: bytes) -> None:
+    def replace(self, key: str, body: bytes, *, durable: bool = True) -> None:
         with self._lock:
             self._objects[key] = (body, time.time())
 

@@ -42,8 +42,7 @@ class MemoryQueue:
 
     def put(self, tickets: Sequence[Ticket]) -> None:
         with self._lock:
-            for ticket in tickets:
-                self._put(ticket)
+            self._put(tickets)
 
     def take(self, worker: str, *, kinds: Sequence[Kind], limit: int, lease_seconds: float) -> list[Lease]:
         now = self._now()
@@ -102,7 +101,7 @@ class MemoryQueue:
             dead = self._dead(ids)
             for entry in dead:
                 del self._entries[entry.id]
-                self._put(replace(entry.ticket, not_before=0.0))
+            self._put([replace(entry.ticket, not_before=0.0) for entry in dead])
         return len(dead)
 
     def drop(self, ids: Sequence[int | str]) -> int:
@@ -127,22 +126,30 @@ class MemoryQueue:
             max(0.0, now - min(since, default=now)),
         )
 
-    def _put(self, ticket: Ticket) -> None:
+    def _put(self, tickets: Iterable[Ticket]) -> None:
+        ordered = sorted(tickets, key=_name)
+        lanes = [(ticket.band, *_study(ticket)) for ticket in ordered]
+        turns = {lane: self._last_turn(lane) for lane in set(lanes)}
+        for ticket, lane in zip(ordered, lanes, strict=True):
+            turns[lane] += 1
+            self._merge(ticket, turns[lane])
+
+    def _merge(self, ticket: Ticket, turn: int) -> None:
         for twin in self._twins(ticket):
-            raised = ticket.band < twin.ticket.band
-            twin.turn = self._turn(ticket) if raised else twin.turn
+            twin.turn = turn if ticket.band < twin.ticket.band else twin.turn
             earliest = min(ticket.not_before, twin.ticket.not_before)
             twin.ticket = replace(twin.ticket, band=min(ticket.band, twin.ticket.band), not_before=earliest)
             return
-        new = _Entry(next(self._ids), ticket, self._turn(ticket), self._now())
+        new = _Entry(next(self._ids), ticket, turn, self._now())
         self._entries[new.id] = new
 
-    def _turn(self, ticket: Ticket) -> int:
-        """Studies take turns: one more than the last of this study, and not before what is next."""
-        lane = [entry for entry in self._entries.values() if entry.ticket.band is ticket.band and entry.died is None]
-        study = [entry.turn for entry in lane if _study(entry.ticket) == _study(ticket)]
-        first = min((entry.turn for entry in lane if entry.waiting), default=1)
-        return max(max(study, default=0), first - 1) + 1
+    def _last_turn(self, lane: tuple[str, ...]) -> int:
+        """Studies take turns: the last of this study, and no less than the one before what is next."""
+        band, *study = lane
+        all_of_band = [entry for entry in self._entries.values() if entry.ticket.band == band and entry.died is None]
+        of_study = [entry.turn for entry in all_of_band if _study(entry.ticket) == tuple(study)]
+        first = min((entry.turn for entry in all_of_band if entry.waiting), default=1)
+        return max(max(of_study, default=0), first - 1)
 
     def _twins(self, ticket: Ticket) -> Iterable[_Entry]:
         return (
@@ -163,6 +170,10 @@ class MemoryQueue:
 
 def _study(ticket: Ticket) -> tuple[str, str]:
     return ticket.key.tenant, ticket.key.study
+
+
+def _name(ticket: Ticket) -> tuple[str, str, str]:
+    return ticket.kind, ticket.key.tenant, str(ticket.key)
 
 
 def _order(entry: _Entry) -> tuple[str, int, int]:

@@ -219,3 +219,10 @@ def study(catalog: SqlCatalog) -> dict[str, dict[str, list[object]]]:
     (found,) = catalog.search.find(Query(Level.STUDY, study="1.2.1", include_all=True)).matches
     parsed: dict[str, dict[str, list[object]]] = orjson.loads(found)
     return parsed
+
+
+def test_a_study_without_modalities_does_not_list_them_empty(catalog: SqlCatalog) -> None:
+    """OHIF shows no study at all when one of them has an empty Modalities in Study."""
+    catalog.holdings.store([new(derived(x00080060=None))])
+    (found,) = catalog.search.find(Query(Level.STUDY)).matches
+    assert "00080061" not in orjson.loads(found)

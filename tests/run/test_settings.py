@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import runpy
 import tomllib
 from pathlib import Path
 
 import pytest
 
-from dicomweb_server.settings import SettingsError, address, every_setting, load
+from dicomweb_server.loading import load
+from dicomweb_server.settings import SettingsError, address, every_setting
 
 ROOT = Path(__file__).parents[2]
 
@@ -49,6 +51,12 @@ def test_later_wins_and_is_named(tmp_path: Path) -> None:
         ("[http\n", "not TOML"),
         ('[dimse]\naet = "SEVENTEEN_LETTERS"\n', "1 to 16 characters"),
         ("[http]\ncors_origins = [1]\n", "a list of texts"),
+        ("[http]\nworkers = 0\n", "at least 1"),
+        ('[http]\nroot = "dicomweb"\n', "a path such as /dicomweb"),
+        ('[http]\npublic_url = "images.example"\n', "begin with http:// or https://"),
+        ('[http]\ntrusted_proxies = ["proxy"]\n', "http.trusted_proxies: not an address or network: 'proxy'"),
+        ('[dimse]\ncalling_aets = ["PACS@10.0.0.300"]\n', "not an address or network: '10.0.0.300'"),
+        ('[storage]\ncatalog = "mysql://host/name"\n', "begin with sqlite:/// or postgresql://"),
     ],
 )
 def test_a_wrong_file_is_refused_naming_key_and_file(tmp_path: Path, toml: str, named: str) -> None:
@@ -60,9 +68,24 @@ def test_a_wrong_file_is_refused_naming_key_and_file(tmp_path: Path, toml: str, 
     assert str(file) in str(caught.value)
 
 
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"nowhere\.toml: No such file"):
+        load(file=tmp_path / "nowhere.toml", environment={})
+
+
+def test_an_unknown_flag_is_refused() -> None:
+    with pytest.raises(SettingsError, match=r"no setting 'http.worker'; did you mean 'http.workers'"):
+        load(environment={}, flags={"http.worker": "2"})
+
+
 def test_an_unknown_environment_name_is_refused() -> None:
     with pytest.raises(SettingsError, match="HTTP_LISTEN"):
         load(environment={"DICOMWEB_SERVER_HTTP_LISTN": "x"})
+
+
+def test_callers_are_titles_with_or_without_their_networks() -> None:
+    settings, _ = load(environment={"DICOMWEB_SERVER_DIMSE_CALLING_AETS": "A, B@10.0.0.7, B@10.1.0.0/16"})
+    assert settings.dimse.calling_titles == {"A": [], "B": ["10.0.0.7/32", "10.1.0.0/16"]}
 
 
 @pytest.mark.parametrize(
@@ -80,6 +103,11 @@ def test_the_documented_file_holds_every_setting_at_its_default() -> None:
     }
 
 
-def test_every_setting_is_on_its_page() -> None:
-    page = (ROOT / "docs" / "configuration.md").read_text()
-    assert [key for key, _, _ in every_setting() if f"`{key}`" not in page] == []
+def test_file_and_page_are_what_the_settings_say() -> None:
+    made = runpy.run_path(str(ROOT / "scripts" / "configuration.py"))
+    assert {path: path.read_text() for path in made["pages"]()} == made["pages"]()
+
+
+def test_every_setting_has_its_sentence() -> None:
+    texts = runpy.run_path(str(ROOT / "scripts" / "configuration.py"))["documented"]()
+    assert [key for key, _, _ in every_setting() if not texts.get(key)] == []

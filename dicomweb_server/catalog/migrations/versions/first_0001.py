@@ -296,5 +296,7 @@ def create_tables() -> None:
         sa.PrimaryKeyConstraint("version_id", name=op.f("pk_instance_metadata")),
     )
     op.create_index(
-        "ix_study_newest", "study", ["tenant", sa.text("study_date DESC"), sa.text("study_time DESC"), "study_uid"]
+        "ix_study_newest",
+        "study",
+        ["tenant", sa.text("study_date DESC"), sa.text("study_time DESC"), "study_uid", "patient_name"],
     )

@@ -1,0 +1,67 @@
+"""What needs the pixels of a stored instance: its picture. Then it is ready.
+
+An instance whose pixels cannot be decoded is ready too, with its icon: it can be searched and retrieved, and the reason
+stands in its row. Only what breaks the decoder process itself is tried again and given up as a dead letter.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dicomweb_server.catalog.base import Catalog
+from dicomweb_server.model.errors import BackendFailed, DicomwebError
+from dicomweb_server.model.ids import InstanceKey, Scope
+from dicomweb_server.model.messages import Ticket
+from dicomweb_server.model.records import Version
+from dicomweb_server.model.results import DONE, Failed, Result
+from dicomweb_server.model.states import State
+from dicomweb_server.objects import layout
+from dicomweb_server.objects.base import ObjectStore
+from dicomweb_server.pool.base import Pool
+from dicomweb_server.preprocess.drawing import draw_all
+
+log = logging.getLogger(__name__)
+
+TOGETHER = 16
+"""Instances drawn in one call of the pool."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocess:
+    objects: ObjectStore
+    catalog: Catalog
+    pool: Pool
+
+    def __call__(self, tickets: Sequence[Ticket]) -> list[Result]:
+        current = self.catalog.holdings.current([t.key for t in tickets if isinstance(t.key, InstanceKey)])
+        todo = list(current.values())
+        results: dict[Scope, Result] = {}
+        for start in range(0, len(todo), TOGETHER):
+            results.update(self._some(todo[start : start + TOGETHER]))
+        return [results.get(ticket.key, DONE) for ticket in tickets]
+
+    def _some(self, versions: Sequence[Version]) -> dict[Scope, Result]:
+        files = [(version, path) for version in versions if (path := self.objects.local(version.object_key))]
+        try:
+            pictures = self.pool.run_blocking(draw_all, [path for _, path in files])
+        except BackendFailed as error:
+            if len(versions) == 1:
+                return {versions[0].key: Failed(error)}
+            # One of them broke the process: alone, the others pass.
+            return {key: result for version in versions for key, result in self._some([version]).items()}
+        for (version, _), picture in zip(files, pictures, strict=True):
+            self._keep(version, picture)
+        keys = [version.key for version in versions]
+        self.catalog.progress.move_all(keys, State.READY, only_from=[State.STORED])
+        return dict.fromkeys(keys, DONE)
+
+    def _keep(self, version: Version, picture: bytes | str) -> None:
+        if isinstance(picture, str):
+            log.warning("no thumbnail of instance %s: %s", version.key.instance, picture)
+            return
+        try:
+            self.objects.replace(layout.thumbnail(version.key, version.version), picture, durable=False)
+        except DicomwebError as error:
+            log.warning("the thumbnail of instance %s was not kept: %s", version.key.instance, error)
