@@ -15,7 +15,7 @@ from dicomweb_server.model.ids import InstanceKey
 from dicomweb_server.model.records import LOCAL, Principal, Span
 from dicomweb_server.retrieve.shelf import Held, Shelf
 
-_PROBE = bytearray(1)
+_PROBES = [bytearray(1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +71,9 @@ def read_now(path: str, spans: tuple[Span, ...]) -> bytes | None:
     except FileNotFoundError:
         return None
     try:
-        if not all(_resident(descriptor, span) for span in spans):
-            return None
+        for span in spans:
+            if not _resident(descriptor, span):
+                return None
         if len(spans) == 1:
             return os.pread(descriptor, spans[0].length, spans[0].start)
         return b"".join([os.pread(descriptor, span.length, span.start) for span in spans])
@@ -84,7 +85,10 @@ def _resident(descriptor: int, span: Span) -> bool:
     if not span.length:
         return True
     try:
-        return all(os.preadv(descriptor, [_PROBE], place, os.RWF_NOWAIT) == 1 for place in (span.start, span.end - 1))
+        return (
+            os.preadv(descriptor, _PROBES, span.start, os.RWF_NOWAIT) == 1
+            and os.preadv(descriptor, _PROBES, span.end - 1, os.RWF_NOWAIT) == 1
+        )
     except OSError as error:
         if error.errno in (errno.EAGAIN, errno.EOPNOTSUPP, errno.EINVAL):
             return False

@@ -17,7 +17,7 @@ CHANGES_AT_ONCE = 1000
 
 
 class Remembered(Generic[V]):
-    """The ``most`` things last looked up."""
+    """The last ``most`` things looked up."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -26,10 +26,7 @@ class Remembered(Generic[V]):
         """Moves when anything is forgotten."""
 
     def get(self, key: Scope) -> V | None:
-        found = self._entries.get(key)
-        if found is not None:
-            self._entries.move_to_end(key)
-        return found
+        return self._entries.get(key)
 
     def put(self, key: Scope, value: V, *, generation: int) -> None:
         """Keep what was looked up since ``generation``, unless it may have been forgotten meanwhile."""

@@ -60,9 +60,9 @@ class Range:
         return self.kind == "*/*"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Accepted:
-    """Every range, best first: by weight, then as listed (C-24)."""
+    """Every range, best first: by weight, then as listed (C-24). Equal only to itself, so that it is a cheap key."""
 
     ranges: tuple[Range, ...]
 
@@ -159,6 +159,13 @@ def for_pixels(accepted: Accepted, stored: TransferSyntax, can: Can, *, parts: i
         f"the pixels are stored as {stored.uid} and cannot be given in any accepted form",
         available=pixels_available(stored, can),
     )
+
+
+@lru_cache(maxsize=1024)
+def stored_pixels(accepted: Accepted, stored: str, *, parts: int = 1) -> Form:
+    """``for_pixels`` where nothing is decoded, remembered: a viewer asks in the same words thousands of times."""
+    syntax = syntax_of(stored)
+    return for_pixels(accepted, syntax, stored_only(syntax), parts=parts)
 
 
 def _pixels(each: Range, stored: TransferSyntax, can: Can) -> tuple[str, str] | None:

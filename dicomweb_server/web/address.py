@@ -5,10 +5,12 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from starlette.requests import Request
 
 from dicomweb_server.model.errors import BadRequest
+from dicomweb_server.web import caching
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -37,18 +39,25 @@ def public_base(request: Request) -> str:
     rules: AddressRules = request.app.state.address_rules
     if rules.public_base is not None:
         return rules.public_base
-    scheme, host, prefix = request.scope.get("scheme", "http"), _host_of(request), ""
+    scheme, prefix = request.scope.get("scheme", "http"), ""
+    host = _host_of(caching.field(request, b"host"), request.scope.get("server") or ("localhost", None))
     if _is_trusted(request, rules):
         scheme, host, prefix = _forwarded(request, scheme, host)
+    return _base(scheme, host, prefix, rules.root)
+
+
+@lru_cache(maxsize=256)
+def _base(scheme: str, host: str, prefix: str, root: str) -> str:
     if not _HOST.fullmatch(host) or scheme not in ("http", "https") or not _PREFIX.fullmatch(prefix):
         raise BadRequest("the Host header is no host name")
-    return f"{scheme}://{host}{prefix}{rules.root}"
+    return f"{scheme}://{host}{prefix}{root}"
 
 
-def _host_of(request: Request) -> str:
+@lru_cache(maxsize=256)
+def _host_of(header: str | None, server: tuple[str | None, int | None]) -> str:
     """The Host header. An address of this machine without a port gets ours: Python's dicomweb-client leaves it out."""
-    name, port = request.scope.get("server") or ("localhost", None)
-    host: str = request.headers.get("host", name or "localhost")
+    name, port = server
+    host = header if header is not None else name or "localhost"
     if port in (None, 80, 443) or not _BARE_ADDRESS.fullmatch(host):
         return host
     return f"{host}:{port}"

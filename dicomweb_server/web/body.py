@@ -17,6 +17,11 @@ from dicomweb_server.web.caching import Part, Unsatisfiable
 
 Headers = list[tuple[bytes, bytes]]
 
+SHORT = 128 << 10
+"""Bytes below which copying is cheaper than another message."""
+_VARY = (b"vary", b"Accept, Accept-Encoding")
+_RANGES = (b"accept-ranges", b"bytes")
+
 
 class Piece(Protocol):
     """A run of bytes."""
@@ -119,12 +124,31 @@ class Answer:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status, "headers": self.headers})
+        ready = self._ready()
+        if ready is not None:
+            for block in ready[:-1]:
+                await send({"type": "http.response.body", "body": block, "more_body": True})
+            await send({"type": "http.response.body", "body": ready[-1], "more_body": False})
+            return
         last = b""
         async for block in self._blocks():
             if last:
                 await send({"type": "http.response.body", "body": last, "more_body": True})
             last = block
         await send({"type": "http.response.body", "body": last, "more_body": False})
+
+    def _ready(self) -> list[bytes] | None:
+        """The whole body where it is in memory already; short ones in one run, since each message has its price."""
+        if self.part is not None or not self.pieces:
+            return None
+        found = []
+        size = 0
+        for piece in self.pieces:
+            if not isinstance(piece, Bytes):
+                return None
+            found.append(piece.data)
+            size += len(piece.data)
+        return [b"".join(found)] if size <= SHORT else found
 
     async def _blocks(self) -> AsyncIterator[bytes]:
         if self.part is None:
@@ -151,19 +175,23 @@ def answer(
 ) -> ASGIApp:
     """The pieces, or the part of them that was asked for: 200, 206 or 416."""
     size = total(pieces)
-    common = [
-        *headers(content_type=content_type, etag=etag, cache_control=cache, vary="Accept, Accept-Encoding"),
+    told = [
+        (b"content-type", content_type.encode("latin-1", "replace")),
+        (b"etag", etag.encode()),
+        (b"cache-control", cache.encode()),
+        _VARY,
         *(more or ()),
     ]
     if size is None:
-        return Answer(200, common, pieces)
-    common += headers(accept_ranges="bytes")
+        return Answer(200, told, pieces)
+    told.append(_RANGES)
     try:
         part = caching.asked_part(request, etag, size)
     except Unsatisfiable:
-        told = headers(content_range=f"bytes */{size}", content_length="0")
-        return Answer(416, [*common[1:], *told], ())
+        return Answer(416, [*told[1:], (b"content-range", b"bytes */%d" % size), (b"content-length", b"0")], ())
     if part is None:
-        return Answer(200, [*common, *headers(content_length=str(size))], pieces)
-    told = headers(content_length=str(part.end - part.start), content_range=f"bytes {part.start}-{part.end - 1}/{size}")
-    return Answer(206, [*common, *told], pieces, part)
+        told.append((b"content-length", b"%d" % size))
+        return Answer(200, told, pieces)
+    told.append((b"content-length", b"%d" % (part.end - part.start)))
+    told.append((b"content-range", b"bytes %d-%d/%d" % (part.start, part.end - 1, size)))
+    return Answer(206, told, pieces, part)

@@ -15,6 +15,14 @@ _RANGE = re.compile(r"bytes=\s*(\d*)\s*-\s*(\d*)\s*", re.IGNORECASE)
 _ETAGS = re.compile(r'(?:W/)?("[^"]*")|\*')
 
 
+def field(request: Request, name: bytes) -> str | None:
+    """The first header called ``name`` (in lower case), several times faster than by ``request.headers``."""
+    for found, value in request.scope["headers"]:
+        if found == name:
+            return str(value, "latin-1")
+    return None
+
+
 def matches(condition: str, etag: str) -> bool:
     """Whether a list of entity tags, or ``*``, names ``etag`` (with its quotes)."""
     return any(found[0] == "*" or found[1] == etag for found in _ETAGS.finditer(condition))
@@ -22,7 +30,7 @@ def matches(condition: str, etag: str) -> bool:
 
 def is_known(request: Request, etag: str) -> bool:
     """Whether the client has this representation: the answer is 304."""
-    condition = request.headers.get("if-none-match")
+    condition = field(request, b"if-none-match")
     return condition is not None and matches(condition, etag)
 
 
@@ -40,10 +48,10 @@ class Unsatisfiable(Exception):
 
 def asked_part(request: Request, etag: str, total: int) -> Part | None:
     """The one range asked for; None for the whole body, also for what is no single byte range. Raises Unsatisfiable."""
-    header = request.headers.get("range")
+    header = field(request, b"range")
     if header is None or request.method != "GET":
         return None
-    condition = request.headers.get("if-range")
+    condition = field(request, b"if-range")
     if condition is not None and condition.strip() != etag:
         return None
     found = _RANGE.fullmatch(header.strip())

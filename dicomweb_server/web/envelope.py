@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import secrets
+import random
 from collections.abc import Callable
 
 from starlette.requests import Request
@@ -21,7 +21,7 @@ _ALWAYS = [
 
 
 def new_request_id() -> str:
-    return secrets.token_hex(8)
+    return f"{random.getrandbits(64):016x}"
 
 
 class Envelope:

@@ -94,6 +94,8 @@ def scope_key(request: Request) -> StudyKey | SeriesKey | InstanceKey:
 def frame_numbers(request: Request) -> list[int]:
     """The frames asked for, from 1, in the order asked for (W-30). Raises BadRequest."""
     text: str = request.path_params["frames"]
+    if text.isascii() and text.isdigit() and len(text) <= 9 and text.strip("0"):
+        return [int(text)]
     members = text.split(",")
     if len(members) > MAX_FRAMES or not all(member.isascii() and member.isdigit() for member in members):
         raise BadRequest(f"not a frame list: {text[:80]!r}")

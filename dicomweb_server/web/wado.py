@@ -22,6 +22,9 @@ from dicomweb_server.web.accept import Accepted, Form
 from dicomweb_server.web.body import Bytes, Fetched, Piece, Stored
 from dicomweb_server.web.services import services_of
 
+LONG_FRAME = 64 << 20
+"""Bytes of a frame that is read only when its turn in the body comes."""
+
 _TAG = re.compile(r"[0-9A-Fa-f]{8}")
 
 _ACTIVE = frozenset({"text/xml", "application/xml"})
@@ -34,7 +37,7 @@ _SANDBOX = body.headers(content_security_policy="sandbox; default-src 'none'")
 def accepted(request: Request) -> Accepted:
     parameter = params.single(request, "accept") if b"accept=" in request.scope["query_string"] else None
     asked = parameter.value if parameter is not None else None
-    return Accepted.of(request.headers.get("accept"), asked, strict=services_of(request).strict_accept)
+    return Accepted.of(caching.field(request, b"accept"), asked, strict=services_of(request).strict_accept)
 
 
 async def frames(request: Request) -> ASGIApp:
@@ -45,37 +48,37 @@ async def frames(request: Request) -> ASGIApp:
     reading = services_of(request).frames
     held = await reading.find(key)
     reading.check(held, numbers)
-    form = accept.for_pixels(wanted, held.syntax, accept.stored_only(held.syntax), parts=len(numbers))
+    form = accept.stored_pixels(wanted, held.syntax.uid, parts=min(len(numbers), 2))
     if held.index is not None and held.index.video:
         raise NotAcceptable(
             "a video has no single frames; ask for /pixeldata", available=(f"{key.instance}/pixeldata",)
         )
     where = instance_url(address.public_base(request), key) if form.multipart else ""
-    representation = f"{held.version.version}/frames/{request.path_params['frames']}/{form.label}/{where}"
-    etag = _etag(representation)
+    boundary = multipart.boundary_of(
+        f"{held.version.version}/frames/{request.path_params['frames']}/{form.label}/{where}"
+    )
+    etag = f'"{boundary[:32]}"'
     if caching.is_known(request, etag):
         return body.not_modified(etag, caching.IMMUTABLE)
-    payloads = await _frame_pieces(reading, held, numbers)
-    if not form.multipart:
-        return body.answer(request, payloads, content_type=form.label, etag=etag, cache=caching.IMMUTABLE)
-    boundary = multipart.boundary_of(representation)
-    parts = [
-        (form.label, f"{where}/frames/{number}", [payload]) for number, payload in zip(numbers, payloads, strict=True)
-    ]
-    return body.answer(
-        request,
-        multipart.related(boundary, parts),
-        content_type=multipart.outer(form.media_type, boundary, syntax=form.syntax),
-        etag=etag,
-        cache=caching.IMMUTABLE,
-    )
+    payloads = [await _frame(reading, held, number, alone=len(numbers) == 1) for number in numbers]
+    if form.multipart:
+        parts = [
+            (form.label, f"{where}/frames/{number}", [payload])
+            for number, payload in zip(numbers, payloads, strict=True)
+        ]
+        content_type = multipart.outer(form.media_type, boundary, syntax=form.syntax)
+        payloads = multipart.related(boundary, parts)
+    else:
+        content_type = form.label
+    return body.answer(request, payloads, content_type=content_type, etag=etag, cache=caching.IMMUTABLE)
 
 
-async def _frame_pieces(reading: Frames, held: Held, numbers: list[int]) -> list[Piece]:
-    """One frame is read at once, so that a missing file is an error and no broken body; several as they are reached."""
-    if len(numbers) == 1:
-        return [Bytes(await reading.read(held, numbers[0]))]
-    return [Fetched(reading.size(held, number), partial(reading.read, held, number)) for number in numbers]
+async def _frame(reading: Frames, held: Held, number: int, *, alone: bool) -> Piece:
+    """A frame alone is read at once, so that a missing file is an error and no broken body."""
+    size = reading.size(held, number)
+    if alone and size <= LONG_FRAME:
+        return Bytes(await reading.read(held, number))
+    return Fetched(size, partial(reading.read, held, number))
 
 
 async def metadata(request: Request) -> ASGIApp:
