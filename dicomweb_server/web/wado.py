@@ -181,7 +181,10 @@ async def value_piece(request: Request, found: Bulk) -> Piece:
     value = found.value
     if value.exact and len(value.spans) == 1:
         return Stored(services_of(request).objects, found.held.version.object_key, value.spans[0])
-    return Bytes(await services_of(request).bulkdata.read(found))
+    reading = services_of(request).bulkdata
+    if value.codec is not None:
+        return Bytes(await reading.read(found))  # text is of another size in UTF-8
+    return Fetched(value.size, partial(reading.read, found))
 
 
 async def frame_payloads(request: Request, held: Held) -> list[list[Piece]]:

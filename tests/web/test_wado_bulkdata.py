@@ -156,6 +156,14 @@ async def test_a_video_is_one_stream(held: Door, accept: str) -> None:
     assert (ranged.status_code, ranged.content) == (206, stream[100:200])
 
 
+@pytest.mark.parametrize("name", ["generated/ts/ct_evbe.dcm", "generated/ts/ct_deflated.dcm"])
+async def test_values_leave_little_endian_and_inflated(tmp_path: Path, name: str) -> None:
+    with door(tmp_path, name) as held:
+        answer = await held.get(held.at(name) + "/bulkdata/7FE00010", OCTETS)
+        assert answer.content == pydicom.dcmread(corpus.path(CT)).PixelData
+        assert int(answer.headers["content-length"]) == len(answer.content)
+
+
 async def test_pixel_data_alone(held: Door) -> None:
     (part,) = parts(await held.get(held.at(CT) + "/pixeldata", MULTI))
     assert part.body == pydicom.dcmread(corpus.path(CT)).PixelData
