@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -22,22 +22,28 @@ from dicomweb_server.ingest.commit import GroupCommit
 from dicomweb_server.ingest.deciding import Policy
 from dicomweb_server.ingest.receive import Receive
 from dicomweb_server.ingest.staged import read_staged
+from dicomweb_server.model.ids import InstanceKey
 from dicomweb_server.model.messages import Kind
 from dicomweb_server.objects.base import ObjectStore
 from dicomweb_server.pool.base import Pool
 from dicomweb_server.queues.base import Queue
-from dicomweb_server.settings import Settings, SettingsError, address
+from dicomweb_server.settings import Settings, SettingsError, SourceSettings, address
 from dicomweb_server.signals.base import Signals
 from dicomweb_server.signals.datagram import DatagramSignals
+from dicomweb_server.sources.base import Source
 
 if TYPE_CHECKING:
     import uvicorn
 
     from dicomweb_server.dimse.server import Server as DimseServer
+    from dicomweb_server.retrieve.arrival import Arrival
     from dicomweb_server.web.app import WebOptions
     from dicomweb_server.workers.loop import Worker
 
 T = TypeVar("T")
+
+FETCHED_AT_ONCE = 8
+"""Instances one fetcher takes together: what a viewer asks for meanwhile waits no longer than for those."""
 
 DECODING = "dicomweb_server.dicom.drawing"
 """What every decoder process needs, loaded once."""
@@ -92,14 +98,24 @@ def open_web(settings: Settings) -> Iterator[uvicorn.Server]:
     from dicomweb_server.retrieve.bulkdata import Bulkdata
     from dicomweb_server.retrieve.frames import Frames
     from dicomweb_server.retrieve.metadata import Metadata
+    from dicomweb_server.retrieve.search import Search, Searched
     from dicomweb_server.retrieve.shelf import Shelf
     from dicomweb_server.web.app import make_app
     from dicomweb_server.web.protocol import Bounds
     from dicomweb_server.web.server import make_server
     from dicomweb_server.web.services import Services
 
-    with open_backends(settings) as backends, open_receive(settings, backends) as receive, _pool(settings) as pool:
-        shelf = Shelf(backends.catalog, backends.objects)
+    with (
+        open_backends(settings) as backends,
+        open_receive(settings, backends) as receive,
+        _pool(settings) as pool,
+        open_sources(settings, backends) as sources,
+    ):
+        arrival = _arrival(settings, backends, sources) if sources else None
+        shelf = Shelf(backends.catalog, backends.objects, arrival=arrival)
+        asked = [
+            Searched(sources[each.name], each.search_seconds) for each in settings.sources if each.search == "merge"
+        ]
         services = Services(
             catalog=backends.catalog,
             objects=backends.objects,
@@ -110,6 +126,7 @@ def open_web(settings: Settings) -> Iterator[uvicorn.Server]:
             metadata=Metadata(shelf),
             bulkdata=Bulkdata(shelf),
             strict_accept=settings.http.strict_accept,
+            search=Search(backends.catalog, arrival, asked),
             deletion=Delete(backends.objects, backends.catalog.holdings, backends.signals),
         )
         yield make_server(
@@ -152,12 +169,19 @@ def open_dimse(settings: Settings) -> Iterator[DimseServer]:
 @contextmanager
 def open_worker(settings: Settings) -> Iterator[list[Worker]]:
     """Workers to be run side by side."""
+    from dicomweb_server.ingest.collect import CacheSeries
+    from dicomweb_server.ingest.fetch import Fetch
     from dicomweb_server.preprocess.thumbnails import Preprocess
     from dicomweb_server.reconcile.series import ReconcileSeries
     from dicomweb_server.workers import policy
     from dicomweb_server.workers.loop import Stage, Worker
 
-    with open_backends(settings) as backends, _pool(settings) as pool:
+    with (
+        open_backends(settings) as backends,
+        _pool(settings) as pool,
+        open_receive(settings, backends) as receive,
+        open_sources(settings, backends) as sources,
+    ):
         stages: dict[Kind, Stage] = {
             Kind.PREPROCESS: Preprocess(backends.objects, backends.catalog, pool),
             Kind.RECONCILE: ReconcileSeries(
@@ -165,16 +189,93 @@ def open_worker(settings: Settings) -> Iterator[list[Worker]]:
             ),
         }
         name = f"{socket.gethostname()}-{os.getpid()}"
-        yield [
+        tries = policy.Policy(attempts=settings.work.attempts)
+        workers = [
+            Worker(backends.queue, backends.signals, stages, f"{name}-{number}", policy=tries)
+            for number in range(settings.work.threads)
+        ]
+        fetching: dict[Kind, Stage] = {
+            Kind.FETCH: Fetch(backends.catalog, receive, sources, backends.signals, attempts=settings.work.attempts),
+            Kind.CACHE_SERIES: CacheSeries(backends.catalog, sources, backends.signals),
+        }
+        workers += [
             Worker(
                 backends.queue,
                 backends.signals,
-                stages,
-                f"{name}-{number}",
-                policy=policy.Policy(attempts=settings.work.attempts),
+                fetching,
+                f"{name}-fetch-{number}",
+                policy=tries,
+                batch=FETCHED_AT_ONCE,
             )
-            for number in range(settings.work.threads)
+            for number in range(settings.cache.fetchers if sources else 0)
         ]
+        yield workers
+
+
+@contextmanager
+def open_sources(settings: Settings, backends: Backends) -> Iterator[dict[str, Source]]:
+    """The sources by name, in the order in which they are asked."""
+    opened: dict[str, Source] = {}
+    try:
+        for wanted in settings.sources:
+            opened[wanted.name] = (_pacs if wanted.kind == "pacs" else _dicomweb)(settings, wanted, backends)
+        yield opened
+    finally:
+        for source in opened.values():
+            source.close()
+
+
+def _dicomweb(settings: Settings, wanted: SourceSettings, backends: Backends) -> Source:
+    from dicomweb_server.sources.dicomweb import DicomwebSource
+
+    headers = {}
+    if wanted.authorization_env:
+        if wanted.authorization_env not in os.environ:
+            raise SettingsError(f"source {wanted.name}: {wanted.authorization_env} is not in the environment")
+        headers["Authorization"] = os.environ[wanted.authorization_env]
+    return DicomwebSource(
+        wanted.name,
+        wanted.url,
+        headers=headers,
+        timeout_seconds=wanted.timeout_seconds,
+        connections=wanted.connections,
+    )
+
+
+def _pacs(settings: Settings, wanted: SourceSettings, backends: Backends) -> Source:
+    from dicomweb_server.sources.pacs import PacsSource, Peer, Pulls
+
+    peer = Peer(
+        wanted.host,
+        wanted.port,
+        wanted.called_aet,
+        wanted.calling_aet or settings.dimse.aet,
+        associations=wanted.connections,
+        answer_seconds=wanted.timeout_seconds,
+    )
+    if wanted.retrieve == "get":
+        return PacsSource(wanted.name, peer)
+    destination = wanted.move_to or settings.dimse.aet
+    pulling = backends.catalog.pulling
+
+    def written_down(keys: Sequence[InstanceKey]) -> int:
+        return pulling.open_pull(keys[0].of_series, source=wanted.name, destination=destination)
+
+    return PacsSource(wanted.name, peer, move_to=destination, pulls=Pulls(written_down, pulling.close_pull))
+
+
+def _arrival(settings: Settings, backends: Backends, sources: Mapping[str, Source]) -> Arrival:
+    from dicomweb_server.ingest.collect import Collect
+    from dicomweb_server.retrieve.arrival import Arrival
+
+    return Arrival(
+        backends.catalog,
+        backends.signals,
+        sources,
+        Collect(backends.catalog, list(sources.values())),
+        wait_seconds=settings.cache.fetch_wait_seconds,
+        series_wait_seconds=settings.cache.series_wait_seconds,
+    )
 
 
 def _web_options(settings: Settings) -> WebOptions:

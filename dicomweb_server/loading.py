@@ -14,9 +14,9 @@ from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
-from dicomweb_server.settings import Settings, SettingsError, address, every_setting
+from dicomweb_server.settings import Settings, SettingsError, SourceSettings, address, every_setting
 
 ENVIRONMENT = "DICOMWEB_SERVER_"
 
@@ -30,6 +30,12 @@ AT_LEAST_ONE = frozenset(
     {"http.workers", "http.max_connections", "http.max_parts", "http.max_results", "dimse.max_associations"}
     | {"work.threads", "work.attempts", "work.decoders"}
 )
+
+SOURCE_CHOICES: Mapping[str, tuple[str, ...]] = {
+    "kind": ("dicomweb", "pacs"),
+    "retrieve": ("get", "move"),
+    "search": ("merge", "local"),
+}
 
 URLS: Mapping[str, tuple[str, ...]] = {
     "storage.objects": ("file:///",),
@@ -66,12 +72,15 @@ def load(
         if key not in types:
             raise SettingsError(f"flag: there is no setting {key!r}{_nearest(key, types)}")
         given[key] = Given(key, _checked(Given(key, text, "flag"), types[key]), "flag")
-    return _assembled(given), list(given.values())
+    settings = replace(_assembled(given), sources=sources_of(file))
+    return settings, list(given.values())
 
 
 def _assembled(given: Mapping[str, Given]) -> Settings:
     settings = Settings()
     for section in fields(Settings):
+        if section.name == "sources":
+            continue
         values = {
             key.partition(".")[2]: each.value for key, each in given.items() if key.startswith(section.name + ".")
         }
@@ -90,6 +99,8 @@ def _from_file(file: Path | None) -> Iterator[Given]:
         raise SettingsError(f"{file}: not TOML: {error}") from None
     known = {key for key, _, _ in every_setting()}
     for section, values in document.items():
+        if section == "source":
+            continue
         if not isinstance(values, dict):
             raise SettingsError(f"{file}: {section!r} stands outside of any table")
         for name, value in values.items():
@@ -97,6 +108,33 @@ def _from_file(file: Path | None) -> Iterator[Given]:
             if key not in known:
                 raise SettingsError(f"{file}: there is no setting {key!r}{_nearest(key, known)}")
             yield Given(key, value, str(file))
+
+
+def sources_of(file: Path | None) -> tuple[SourceSettings, ...]:
+    """The ``[[source]]`` tables, in their order: the order in which they are asked. Raises SettingsError."""
+    tables = tomllib.loads(file.read_text()).get("source", []) if file is not None else []
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise SettingsError(f"{file}: sources are written as [[source]] tables")
+    found = tuple(_source(str(file), number, table) for number, table in enumerate(tables, 1))
+    if len({source.name for source in found}) != len(found):
+        raise SettingsError(f"{file}: two sources have the same name")
+    return found
+
+
+def _source(file: str, number: int, table: Mapping[str, Any]) -> SourceSettings:
+    types = get_type_hints(SourceSettings)
+    values = {}
+    for name, value in table.items():
+        if name not in types:
+            raise SettingsError(f"{file}: source {number}: there is no setting {name!r}{_nearest(name, types)}")
+        values[name] = _typed(Given(f"source.{name}", value, file), types[name])
+    for name in ("name", "kind", {"dicomweb": "url", "pacs": "host"}.get(values.get("kind", ""), "kind")):
+        if not values.get(name):
+            raise SettingsError(f"{file}: source {number}: {name} is missing")
+    for name, choices in SOURCE_CHOICES.items():
+        if name in values and values[name] not in choices:
+            raise SettingsError(f"{file}: source {number}: {name} must be one of {', '.join(choices)}")
+    return SourceSettings(**values)
 
 
 def _from_environment(environment: Mapping[str, str]) -> Iterator[Given]:

@@ -137,6 +137,48 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Cache:
+    """What sources hold and viewers ask for before it is here."""
+
+    fetch_wait_seconds: float = 20.0
+    """How long a request waits for one instance on its way; then 503 with Retry-After."""
+    series_wait_seconds: float = 60.0
+    """How long metadata of a series waits for its instances, where the source cannot describe them."""
+    fetchers: int = 2
+    """Instances fetched side by side, each in a thread of the worker process."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceSettings:
+    """Where images come from when they are not here yet: one ``[[source]]`` table each, asked in their order."""
+
+    name: str
+    kind: str
+    """dicomweb or pacs."""
+    url: str = ""
+    """Root of the DICOMweb service."""
+    authorization_env: str = ""
+    """Environment variable that holds the Authorization header."""
+    host: str = ""
+    port: int = 104
+    called_aet: str = "ANY-SCP"
+    calling_aet: str = ""
+    """Empty: dimse.aet."""
+    retrieve: str = "get"
+    """get or move: how a PACS is asked."""
+    move_to: str = ""
+    """The AE title under which the PACS knows this server. Empty: dimse.aet."""
+    search: str = "merge"
+    """merge: asked with every search for studies; local: only when a study is opened."""
+    search_seconds: float = 5.0
+    """How long a search waits for it."""
+    connections: int = 4
+    """Connections or associations at once, in each process."""
+    timeout_seconds: float = 30.0
+    """Silence longer than this ends a request."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Log:
     """What is written down."""
 
@@ -154,7 +196,9 @@ class Settings:
     dimse: Dimse = field(default_factory=Dimse)
     ingest: Ingest = field(default_factory=Ingest)
     work: Work = field(default_factory=Work)
+    cache: Cache = field(default_factory=Cache)
     log: Log = field(default_factory=Log)
+    sources: tuple[SourceSettings, ...] = ()
 
     @property
     def data(self) -> Path:
@@ -176,6 +220,8 @@ class Settings:
 def every_setting() -> Iterator[tuple[str, Any, Any]]:
     """Every setting: its key, its type and its default."""
     for section in fields(Settings):
+        if section.name == "sources":
+            continue
         kind = get_type_hints(Settings)[section.name]
         types = get_type_hints(kind)
         defaults = kind()

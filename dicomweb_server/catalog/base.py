@@ -13,7 +13,7 @@ from typing import Protocol
 from dicomweb_server.model.ids import InstanceKey, Scope, SeriesKey, StudyKey
 from dicomweb_server.model.messages import Ticket
 from dicomweb_server.model.query import Page, Query
-from dicomweb_server.model.records import Derived, Origin, SeriesDocument, Version
+from dicomweb_server.model.records import Derived, DicomJson, Origin, SeriesDocument, Version
 from dicomweb_server.model.states import State
 
 
@@ -110,6 +110,55 @@ class Changes(Protocol):
         """A number that moves when any other connection has committed: the cheap poll before ``since``."""
 
 
+@dataclass(frozen=True, slots=True)
+class AnnouncedSeries:
+    """A series as its source describes it, and the instances listed there."""
+
+    key: SeriesKey
+    attributes: DicomJson
+    instances: Sequence[DicomJson]
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """An instance that is known and not here."""
+
+    key: InstanceKey
+    state: State
+    source: str
+    """Name of the source that announced it; '' where nobody did."""
+    reason: str | None = None
+    """Why it failed last."""
+
+
+class Pulling(Protocol):
+    def announce(self, key: StudyKey, source: str, attributes: DicomJson, found: Sequence[AnnouncedSeries]) -> None:
+        """Record what a source holds of a study; what is known already stays as it is."""
+
+    def missing(self, scope: Scope) -> list[Missing]:
+        """What is announced of ``scope`` and not here, in the order of ``Holdings.versions``; empty when unknown."""
+
+    def want(self, tickets: Sequence[Ticket]) -> None:
+        """Queue announced instances and their tickets in one transaction; higher bands win."""
+
+    def claim(self, keys: Sequence[InstanceKey]) -> dict[InstanceKey, str | None]:
+        """Compare-and-set to FETCHING. The source of each claimed one; None where another worker is at it.
+
+        What is left out is here already or no longer wanted.
+        """
+
+    def failed(self, key: InstanceKey, *, reason: str, final: bool, attempts: int) -> State | None:
+        """Back to QUEUED, or FAILED when ``final`` or tried ``attempts`` times. None when it arrived meanwhile."""
+
+    def open_pull(self, key: SeriesKey, *, source: str, destination: str) -> int:
+        """Write down a C-MOVE before it is sent; its message id, 1 to 65535."""
+
+    def close_pull(self, message_id: int) -> None: ...
+
+    def pulled_by(self, message_id: int, *, destination: str, study_uid: str) -> str | None:
+        """The source of the newest pull with this message id, or None."""
+
+
 class Catalog(Protocol):
     @property
     def holdings(self) -> Holdings: ...
@@ -122,5 +171,8 @@ class Catalog(Protocol):
 
     @property
     def changes(self) -> Changes: ...
+
+    @property
+    def pulling(self) -> Pulling: ...
 
     def close(self) -> None: ...

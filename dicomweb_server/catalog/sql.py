@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dicomweb_server.catalog.announcing import SqlPulling
 from dicomweb_server.catalog.base import Catalog
 from dicomweb_server.catalog.changelog import SqlChanges
 from dicomweb_server.catalog.database import Database
@@ -11,7 +12,7 @@ from dicomweb_server.catalog.search import SqlSearch
 
 
 class SqlCatalog:
-    """Four faces of one database; ``database`` is what the SQL queue is opened on."""
+    """Five faces of one database; ``database`` is what the SQL queue is opened on."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -19,6 +20,7 @@ class SqlCatalog:
         self.search = SqlSearch(database)
         self.progress = SqlProgress(database)
         self.changes = SqlChanges(database)
+        self.pulling = SqlPulling(database)
 
     def close(self) -> None:
         self.database.close()

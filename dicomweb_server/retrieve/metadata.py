@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 from isal import igzip
 
 from dicomweb_server.catalog.base import SeriesProgress
-from dicomweb_server.model.errors import NotFound
+from dicomweb_server.model.errors import BackendFailed, NotFound
 from dicomweb_server.model.ids import InstanceKey, Scope, SeriesKey, StudyKey
 from dicomweb_server.model.records import BASE, LOCAL, Principal
+from dicomweb_server.model.states import State
+from dicomweb_server.retrieve.arrival import ARRIVING
 from dicomweb_server.retrieve.shelf import Shelf
 
 SMALLEST_TO_GZIP = 1024
@@ -57,8 +59,31 @@ class Metadata:
     shelf: Shelf
     cache: Documents = field(default_factory=lambda: Documents(48 << 20))
 
+    async def settle(self, scope: Scope) -> None:
+        """Make sure that all of an announced study or series can be described: told by its source, or here.
+
+        Raises NotFound, Gone, NotReady; BackendFailed where all of a series failed.
+        """
+        arrival = self.shelf.arrival
+        if arrival is None or isinstance(scope, InstanceKey):
+            return
+        await arrival.open(StudyKey(scope.study, scope.tenant))
+        for progress in await self._of(scope):
+            if _arriving(progress) and await arrival.described(progress.key) is None:
+                await arrival.whole(progress.key)
+        for progress in await self._of(scope):
+            if progress.counts and set(progress.counts) == {State.FAILED}:
+                # An empty list would be shown as an empty series.
+                raise BackendFailed(f"nothing of series {progress.key.series} could be fetched", passing=True)
+
+    async def _of(self, scope: StudyKey | SeriesKey) -> tuple[SeriesProgress, ...]:
+        if isinstance(scope, SeriesKey):
+            return (await self.shelf.series(scope),)
+        return await self.shelf.study(scope)
+
     async def identity(self, scope: Scope, *, principal: Principal = LOCAL) -> str:
         """A text that changes whenever the metadata of a study, series or instance does. Raises NotFound, Gone."""
+        await self.settle(scope)
         match scope:
             case InstanceKey():
                 return f"i{(await self.shelf.instance(scope, within_seconds=0.0)).version.version}"
@@ -81,7 +106,16 @@ class Metadata:
 
     async def rows(self, scope: Scope) -> list[bytes]:
         """One data set for each instance, with placeholders for the base. Raises NotFound, Gone."""
-        return await asyncio.to_thread(self.shelf.catalog.holdings.metadata, scope)
+        arrival = self.shelf.arrival
+        if arrival is None or isinstance(scope, InstanceKey):
+            return await asyncio.to_thread(self.shelf.catalog.holdings.metadata, scope)
+        rows: list[bytes] = []
+        for progress in await self._of(scope):
+            described = await arrival.described(progress.key) if _arriving(progress) else None
+            if described is None:
+                described = await asyncio.to_thread(self.shelf.catalog.holdings.metadata, progress.key)
+            rows += described
+        return rows
 
     async def _stored(self, scope: Scope) -> bytes:
         if isinstance(scope, SeriesKey):
@@ -109,7 +143,11 @@ def _finished(stored: bytes, etag: str, base: str, gzip: bool) -> Document:
 def _of_series(progress: SeriesProgress) -> str:
     if progress.document is not None:
         return f"d{progress.document.etag}"
-    return f"r{progress.key.series}.{progress.revision}"
+    return f"r{progress.key.series}.{'announced' if _arriving(progress) else progress.revision}"
+
+
+def _arriving(progress: SeriesProgress) -> bool:
+    return any(progress.counts.get(state) for state in ARRIVING)
 
 
 def etag_of(identity: str, base: str, form: str, *, gzip: bool) -> str:

@@ -11,10 +11,11 @@ from dicomweb_server.catalog.base import Catalog, SeriesProgress
 from dicomweb_server.dicom.frames import FrameIndex
 from dicomweb_server.dicom.source import BytesSource, FileSource, Source
 from dicomweb_server.dicom.syntaxes import TransferSyntax, syntax_of
-from dicomweb_server.model.errors import NotFound
+from dicomweb_server.model.errors import Gone, NotFound
 from dicomweb_server.model.ids import InstanceKey, Scope, SeriesKey, StudyKey
 from dicomweb_server.model.records import Version
 from dicomweb_server.objects.base import ObjectStore
+from dicomweb_server.retrieve.arrival import Arrival
 from dicomweb_server.retrieve.freshness import Freshness, Remembered
 
 FRAME_STALE_SECONDS = 0.5
@@ -37,7 +38,16 @@ class Held:
 
 
 class Shelf:
-    def __init__(self, catalog: Catalog, objects: ObjectStore, *, instances: int = 20_000, series: int = 2_000) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        objects: ObjectStore,
+        *,
+        arrival: Arrival | None = None,
+        instances: int = 20_000,
+        series: int = 2_000,
+    ) -> None:
+        self.arrival = arrival
         self.catalog = catalog
         self.objects = objects
         self._instances: Remembered[Held] = Remembered(instances)
@@ -46,12 +56,12 @@ class Shelf:
         self._freshness = Freshness(catalog, forget=self._forget, moved=self._moved, clear=self._clear)
 
     async def instance(self, key: InstanceKey, *, within_seconds: float = FRAME_STALE_SECONDS) -> Held:
-        """Raises NotFound, Gone."""
+        """Raises NotFound, Gone; NotReady, BackendFailed where a source holds it."""
         await self._freshness.check(within_seconds=within_seconds)
         held = self._instances.get(key)
         if held is None:
             generation = self._instances.generation
-            held = self.held(await asyncio.to_thread(self.catalog.holdings.version, key))
+            held = self.held(await self._version(key))
             self._instances.put(key, held, generation=generation)
         return held
 
@@ -59,6 +69,8 @@ class Shelf:
         """Every instance of a scope in its stable order (W-01). Raises NotFound, Gone."""
         if isinstance(scope, InstanceKey):
             return [await self.instance(scope, within_seconds=0.0)]
+        if self.arrival is not None:
+            await self.arrival.whole(scope)
         return [self.held(version) for version in await asyncio.to_thread(self.catalog.holdings.versions, scope)]
 
     async def series(self, key: SeriesKey) -> SeriesProgress:
@@ -80,6 +92,18 @@ class Shelf:
             found = tuple(await asyncio.to_thread(self.catalog.holdings.series_of, key))
             self._studies.put(key, found, generation=generation)
         return found
+
+    async def _version(self, key: InstanceKey) -> Version:
+        """Waits for one that is announced. Raises NotFound, Gone, NotReady."""
+        try:
+            return await asyncio.to_thread(self.catalog.holdings.version, key)
+        except Gone:
+            raise
+        except NotFound:
+            if self.arrival is None:
+                raise
+        await self.arrival.instance(key)
+        return await asyncio.to_thread(self.catalog.holdings.version, key)
 
     def held(self, version: Version) -> Held:
         index = FrameIndex.decode(version.frames) if version.frames is not None else None

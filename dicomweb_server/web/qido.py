@@ -72,7 +72,7 @@ async def _search(
 async def _found(request: Request, asked: Asked) -> Page:
     if asked.query.limit == 0:
         return Page((), 0)
-    return await asyncio.to_thread(services_of(request).catalog.search.find, asked.query)
+    return await services_of(request).search.find(asked.query)
 
 
 def _remarks(asked: Asked, page: Page) -> list[str]:

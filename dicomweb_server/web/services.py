@@ -13,6 +13,7 @@ from dicomweb_server.pool.base import Pool
 from dicomweb_server.retrieve.bulkdata import Bulkdata
 from dicomweb_server.retrieve.frames import Frames
 from dicomweb_server.retrieve.metadata import Metadata
+from dicomweb_server.retrieve.search import Search
 from dicomweb_server.retrieve.shelf import Shelf
 from dicomweb_server.web.ports import Deleting, Receiving
 
@@ -27,6 +28,7 @@ class Services:
     frames: Frames
     metadata: Metadata
     bulkdata: Bulkdata
+    search: Search
     deletion: Deleting | None = None
     strict_accept: bool = False
     """406 for a request without Accept, by the letter (C-20)."""

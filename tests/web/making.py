@@ -21,6 +21,7 @@ from dicomweb_server.objects.memory import MemoryStore
 from dicomweb_server.retrieve.bulkdata import Bulkdata
 from dicomweb_server.retrieve.frames import Frames
 from dicomweb_server.retrieve.metadata import Metadata
+from dicomweb_server.retrieve.search import Search
 from dicomweb_server.retrieve.shelf import Shelf
 from dicomweb_server.web.app import WebOptions, make_app
 from dicomweb_server.web.ports import Deleting, Receiving
@@ -141,6 +142,7 @@ def services(
         frames=Frames(shelf),
         metadata=Metadata(shelf),
         bulkdata=Bulkdata(shelf),
+        search=Search(catalog),
         receive=receive or ReadingReceive(Path("/nonexistent")),
         pool=HerePool(),
         deletion=deletion,

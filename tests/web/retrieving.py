@@ -14,6 +14,7 @@ from dicomweb_server.model.ids import InstanceKey
 from dicomweb_server.retrieve.bulkdata import Bulkdata
 from dicomweb_server.retrieve.frames import Frames
 from dicomweb_server.retrieve.metadata import Metadata
+from dicomweb_server.retrieve.search import Search
 from dicomweb_server.retrieve.shelf import Shelf
 from dicomweb_server.web.app import make_app
 from dicomweb_server.web.services import Services
@@ -66,6 +67,7 @@ def door(folder: Path, *names: str) -> Iterator[Door]:
             frames=Frames(shelf),
             metadata=Metadata(shelf),
             bulkdata=Bulkdata(shelf),
+            search=Search(held.catalog),
         )
         yield Door(held, services, keys)
 

@@ -1,0 +1,273 @@
+"""What a source holds and is not here yet: announced rows, and who fetches them.
+
+A ticket is a hint; these rows say whether an instance is wanted, is being fetched, and why it failed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy import Connection, bindparam
+
+from dicomweb_server.catalog import summaries
+from dicomweb_server.catalog.base import AnnouncedSeries, Missing, Pulling
+from dicomweb_server.catalog.database import Database
+from dicomweb_server.catalog.folding import column
+from dicomweb_server.catalog.schema import instance, pull, series, study, ticket
+from dicomweb_server.catalog.storing import Storing, _Parent
+from dicomweb_server.model.ids import InstanceKey, Scope, SeriesKey, StudyKey
+from dicomweb_server.model.messages import Band, Kind, Ticket
+from dicomweb_server.model.query import Level
+from dicomweb_server.model.records import Derived, DicomJson
+from dicomweb_server.model.states import State
+
+MESSAGE_IDS = 65_535
+
+_PLACE = study.join(series, series.c.study_id == study.c.id).join(instance, instance.c.series_id == series.c.id)
+_WITHIN = sa.and_(study.c.tenant == bindparam("tenant"), study.c.study_uid == bindparam("study"))
+_MISSING = (
+    sa.select(
+        series.c.series_uid,
+        instance.c.instance_uid,
+        instance.c.state,
+        instance.c.source,
+        instance.c.reason,
+    )
+    .select_from(_PLACE)
+    .where(_WITHIN, instance.c.version.is_(None))
+    .order_by(series.c.series_number, series.c.series_uid, instance.c.instance_number, instance.c.instance_uid)
+)
+_ROW = (
+    sa.select(instance.c.id)
+    .select_from(_PLACE)
+    .where(_WITHIN, series.c.series_uid == bindparam("series"), instance.c.instance_uid == bindparam("instance"))
+    .scalar_subquery()
+)
+_TOUCH = (
+    sa.update(series)
+    .where(
+        series.c.series_uid == bindparam("series_key"),
+        series.c.study_id
+        == sa.select(study.c.id)
+        .where(study.c.tenant == bindparam("t"), study.c.study_uid == bindparam("s"))
+        .scalar_subquery(),
+    )
+    .values(revision=series.c.revision + 1)
+)
+_QUEUE = (
+    sa.update(instance)
+    .where(instance.c.id == _ROW, instance.c.state == int(State.ANNOUNCED))
+    .values(state=int(State.QUEUED))
+)
+_CLAIM = (
+    sa.update(instance)
+    .where(
+        instance.c.id == _ROW, instance.c.version.is_(None), instance.c.state.in_(bindparam("states", expanding=True))
+    )
+    .values(state=int(State.FETCHING))
+    .returning(instance.c.source)
+)
+_FAIL = (
+    sa.update(instance)
+    .where(instance.c.id == _ROW, instance.c.state == int(State.FETCHING))
+    .values(
+        attempts=instance.c.attempts + 1,
+        reason=bindparam("why"),
+        state=sa.case(
+            (sa.or_(bindparam("final"), instance.c.attempts + 1 >= bindparam("most")), int(State.FAILED)),
+            else_=int(State.QUEUED),
+        ),
+    )
+    .returning(instance.c.state)
+)
+_WORKING = sa.select(sa.func.count()).where(
+    ticket.c.kind == Kind.FETCH.value,
+    ticket.c.tenant == bindparam("tenant"),
+    ticket.c.study_uid == bindparam("study"),
+    ticket.c.series_uid == bindparam("series"),
+    ticket.c.instance_uid == bindparam("instance"),
+    ticket.c.lease_until > bindparam("now"),
+)
+
+
+class SqlPulling:
+    def __init__(self, database: Database, *, now: Callable[[], float] = time.time) -> None:
+        self._database = database
+        self._now = now
+        self._announcing = _Announcing(database.dialect)
+
+    def announce(self, key: StudyKey, source: str, attributes: DicomJson, found: Sequence[AnnouncedSeries]) -> None:
+        with self._database.write() as connection:
+            self._announcing.announce(connection, key, source, attributes, found, now=self._now())
+
+    def missing(self, scope: Scope) -> list[Missing]:
+        statement = _MISSING
+        names = {"tenant": scope.tenant, "study": scope.study}
+        if not isinstance(scope, StudyKey):
+            statement = statement.where(series.c.series_uid == scope.series)
+        if isinstance(scope, InstanceKey):
+            statement = statement.where(instance.c.instance_uid == scope.instance)
+        with self._database.read() as connection:
+            rows = connection.execute(statement, names).all()
+        return [
+            Missing(
+                InstanceKey(scope.study, row.series_uid, row.instance_uid, scope.tenant),
+                State(row.state),
+                row.source or "",
+                row.reason,
+            )
+            for row in rows
+        ]
+
+    def want(self, tickets: Sequence[Ticket]) -> None:
+        with self._database.write() as connection:
+            queued = [_names(each.key) for each in tickets if isinstance(each.key, InstanceKey)]
+            if queued:
+                connection.execute(_QUEUE, queued)
+            self._database.enqueue(connection, tickets)
+
+    def claim(self, keys: Sequence[InstanceKey]) -> dict[InstanceKey, str | None]:
+        claimed: dict[InstanceKey, str | None] = {}
+        with self._database.write(durable=False) as connection:
+            for key in keys:
+                names = _names(key)
+                # Taken before by somebody who is gone when no other lease of it is alive.
+                others = connection.execute(_WORKING, {**names, "now": self._now()}).scalar_one() > 1
+                states = [State.QUEUED, State.FAILED] + ([] if others else [State.FETCHING])
+                row = connection.execute(_CLAIM, {**names, "states": [int(state) for state in states]}).one_or_none()
+                if row is not None:
+                    claimed[key] = row.source
+                elif others:
+                    claimed[key] = None
+        return claimed
+
+    def failed(self, key: InstanceKey, *, reason: str, final: bool, attempts: int) -> State | None:
+        with self._database.write() as connection:
+            values = {**_names(key), "why": reason[:500], "final": final, "most": attempts}
+            state = connection.execute(_FAIL, values).scalar()
+            if state == int(State.FAILED):
+                connection.execute(_TOUCH, {"t": key.tenant, "s": key.study, "series_key": key.series})
+                self._database.enqueue(connection, [Ticket(Kind.RECONCILE, key.of_series, Band.EAGER)])
+        return None if state is None else State(state)
+
+    def open_pull(self, key: SeriesKey, *, source: str, destination: str) -> int:
+        with self._database.write() as connection:
+            row = {
+                "tenant": key.tenant,
+                "source": source,
+                "study_uid": key.study,
+                "series_uid": key.series,
+                "destination_aet": destination,
+                "message_id": 0,
+                "started": self._now(),
+            }
+            number = connection.execute(sa.insert(pull).returning(pull.c.id), row).scalar_one()
+            message_id = number % MESSAGE_IDS + 1
+            connection.execute(sa.update(pull).where(pull.c.id == number).values(message_id=message_id))
+        return int(message_id)
+
+    def close_pull(self, message_id: int) -> None:
+        with self._database.write(durable=False) as connection:
+            connection.execute(
+                sa.update(pull).where(pull.c.message_id == message_id, pull.c.ended.is_(None)).values(ended=self._now())
+            )
+
+    def pulled_by(self, message_id: int, *, destination: str, study_uid: str) -> str | None:
+        with self._database.read() as connection:
+            return connection.execute(
+                sa.select(pull.c.source)
+                .where(
+                    pull.c.message_id == message_id,
+                    pull.c.destination_aet == destination,
+                    pull.c.study_uid == study_uid,
+                )
+                .order_by(pull.c.started.desc())
+                .limit(1)
+            ).scalar()
+
+
+class _Announcing(Storing):
+    """The storing transaction without any content."""
+
+    def announce(
+        self,
+        connection: Connection,
+        key: StudyKey,
+        source: str,
+        attributes: DicomJson,
+        found: Sequence[AnnouncedSeries],
+        *,
+        now: float,
+    ) -> None:
+        parent = self._known_study(connection, key)
+        if parent.id is None:
+            self._add_study(connection, key, parent)
+        parent.changed |= summaries.merged(parent.attributes, attributes, Level.STUDY)
+        modalities: set[str] = set()
+        classes: set[str] = set()
+        fresh: list[InstanceKey] = []
+        for one in found:
+            fresh += self._announce_series(connection, parent, source, one, now=now)
+            modalities.update(summaries.texts(one.attributes.get("00080060")))
+            classes.update(text for each in one.instances for text in summaries.texts(each.get("00080016")))
+        self._add_values(connection, parent, modalities, classes)
+        self._write_study(connection, key, parent, now=now)
+        self._changes.add(connection, fresh, at=now)
+
+    def _announce_series(
+        self, connection: Connection, above: _Parent, source: str, one: AnnouncedSeries, *, now: float
+    ) -> list[InstanceKey]:
+        row = connection.execute(self._series, {"study": above.id, "uid": one.key.series}).one_or_none()
+        parent = _Parent(changed=True)
+        if row is not None:
+            known = orjson.loads(row.attributes)
+            parent = _Parent(row.id, known, False, None, 0, row.instance_count, row.nearline_count, row.pushed_count)
+        parent.changed |= summaries.merged(parent.attributes, one.attributes, Level.SERIES)
+        if parent.id is None:
+            values = {"study_id": above.id, "series_uid": one.key.series, "attributes": b"{}", "summary": b""}
+            parent.id = connection.execute(self._new_series, values).scalar_one()
+            above.series += 1
+        uids = {_uid(each): each for each in one.instances}
+        here = {
+            row.instance_uid for row in connection.execute(self._instances, {"series": parent.id, "uids": list(uids)})
+        }
+        fresh = {uid: each for uid, each in uids.items() if uid not in here}
+        if row is not None and not fresh and not parent.changed:
+            return []
+        if fresh:
+            rows = [_row(one.key, uid, each, parent.id, source) for uid, each in fresh.items()]
+            connection.execute(sa.insert(instance), rows)
+        for level in (parent, above):
+            level.instances += len(fresh)
+            level.nearline += len(fresh)
+        self._write_series(connection, one.key, parent, now=now)
+        return [InstanceKey(one.key.study, one.key.series, uid, one.key.tenant) for uid in fresh]
+
+
+def _uid(data_set: DicomJson) -> str:
+    return "".join(summaries.texts(data_set.get("00080018"))[:1])
+
+
+def _row(key: SeriesKey, uid: str, data_set: DicomJson, series_id: int, source: str) -> dict[str, object]:
+    sop_class = "".join(summaries.texts(data_set.get("00080016"))[:1])
+    place = InstanceKey(key.study, key.series, uid, key.tenant)
+    described = Derived(place, sop_class, "", data_set, b"", None, 0, b"", 0)
+    return {
+        "series_id": series_id,
+        "instance_uid": uid,
+        "instance_number": summaries.number(summaries.texts(data_set.get("00200013"))),
+        "sop_class": column(sop_class),
+        "state": int(State.ANNOUNCED),
+        "source": source,
+        "summary": summaries.of_instance(described),
+    }
+
+
+def _names(key: InstanceKey) -> dict[str, object]:
+    return {"tenant": key.tenant, "study": key.study, "series": key.series, "instance": key.instance}
+
+
+_: type[Pulling] = SqlPulling

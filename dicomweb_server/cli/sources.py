@@ -1,0 +1,65 @@
+"""``doctor`` and ``fetch``: what a source can do, and bringing a study here before anybody asks for it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from dicomweb_server import assembly
+from dicomweb_server.cli.flags import Commands, add_common, loaded
+from dicomweb_server.ingest.collect import Collect
+from dicomweb_server.model.errors import DicomwebError
+from dicomweb_server.model.ids import StudyKey, uid
+from dicomweb_server.model.messages import Band, Kind, Ticket
+from dicomweb_server.settings import SettingsError
+from dicomweb_server.signals.base import TICKETS
+from dicomweb_server.sources.base import Checked
+
+
+def add(commands: Commands) -> None:
+    doctor = commands.add_parser("doctor", help="try what a source can do, and say what to set where it cannot")
+    add_common(doctor)
+    doctor.add_argument("source", metavar="SOURCE", help="its name in the settings")
+    doctor.set_defaults(run=run_doctor)
+    fetch = commands.add_parser("fetch", help="announce studies from the sources and queue them for the worker")
+    add_common(fetch)
+    fetch.add_argument("studies", metavar="STUDY_UID", nargs="+")
+    fetch.set_defaults(run=run_fetch)
+
+
+def run_doctor(chosen: argparse.Namespace) -> int:
+    settings, _ = loaded(chosen)
+    with assembly.open_backends(settings) as backends, assembly.open_sources(settings, backends) as sources:
+        if chosen.source not in sources:
+            raise SettingsError(f"doctor: there is no source {chosen.source!r}, only {', '.join(sources) or 'none'}")
+        tried = list(sources[chosen.source].check())
+    print(report(tried))
+    return 0 if all(each.works for each in tried) else 1
+
+
+def run_fetch(chosen: argparse.Namespace) -> int:
+    settings, _ = loaded(chosen)
+    failed = 0
+    with assembly.open_backends(settings) as backends, assembly.open_sources(settings, backends) as sources:
+        collect = Collect(backends.catalog, list(sources.values()))
+        for study in chosen.studies:
+            try:
+                key = StudyKey(uid(study, "Study Instance UID"))
+                source = collect(key)
+            except DicomwebError as error:
+                failed += 1
+                print(f"dicomweb-server: {error}", file=sys.stderr)
+                continue
+            missing = backends.catalog.pulling.missing(key)
+            backends.catalog.pulling.want([Ticket(Kind.FETCH, each.key, Band.EAGER) for each in missing])
+            backends.signals.announce(TICKETS)
+            print(f"{study}: {len(missing)} instances queued from {source}")
+    return 1 if failed else 0
+
+
+def report(tried: Sequence[Checked]) -> str:
+    lines = [
+        f"{'ok  ' if each.works else 'FAIL'} {each.what}{': ' + each.advice if each.advice else ''}" for each in tried
+    ]
+    return "\n".join(lines)

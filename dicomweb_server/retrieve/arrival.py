@@ -1,0 +1,202 @@
+"""A request for what a source holds and is not here yet: ask for it, wait a bounded time, or say when to come again.
+
+Whatever is asked for jumps the queue, the rest of its series follows, then the other series of the study. However many
+wait for one instance, it is asked for once in each process, and fetched once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import orjson
+
+from dicomweb_server.catalog.base import Catalog, Missing
+from dicomweb_server.model.errors import BackendFailed, Gone, NotFound, NotReady
+from dicomweb_server.model.ids import InstanceKey, Scope, SeriesKey, StudyKey
+from dicomweb_server.model.messages import Band, Kind, Ticket
+from dicomweb_server.model.records import BASE, DicomJson
+from dicomweb_server.model.states import State
+from dicomweb_server.signals.base import TICKETS, Signals
+from dicomweb_server.sources.base import Source
+
+T = TypeVar("T")
+
+FIRST_LOOK_SECONDS, LONGEST_LOOK_SECONDS = 0.02, 0.2
+UNKNOWN_SECONDS = 10.0
+"""For so long a study that no source knows is not asked for again."""
+NEIGHBOURS_SECONDS = 5.0
+"""For so long the neighbours of a wanted instance are not raised again."""
+RETRY_AFTER_SECONDS = 2.0
+DESCRIBED_SERIES = 200
+
+ARRIVING = frozenset({State.ANNOUNCED, State.QUEUED, State.FETCHING})
+
+
+class Arrival:
+    def __init__(
+        self,
+        catalog: Catalog,
+        signals: Signals,
+        sources: Mapping[str, Source],
+        collect: Callable[[StudyKey], str],
+        *,
+        wait_seconds: float = 20.0,
+        series_wait_seconds: float = 60.0,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._catalog = catalog
+        self._signals = signals
+        self._sources = sources
+        self._collect = collect
+        self._wait_seconds = wait_seconds
+        self._series_wait_seconds = series_wait_seconds
+        self._now = now
+        self._tasks: dict[tuple[str, Scope], asyncio.Task[Any]] = {}
+        self._unknown: OrderedDict[StudyKey, float] = OrderedDict()
+        self._raised: OrderedDict[Scope, float] = OrderedDict()
+        self._described: OrderedDict[SeriesKey, list[bytes]] = OrderedDict()
+
+    async def open(self, key: StudyKey) -> None:
+        """A study nobody told us of is announced, if a source knows it. Raises NotFound, Gone, BackendFailed."""
+        await self._once("open", key, lambda: self._open(key))
+
+    async def instance(self, key: InstanceKey) -> None:
+        """Return when the instance is here. Raises NotFound, Gone, NotReady, BackendFailed when it cannot be had."""
+        await self._once("instance", key, lambda: self._bring(key))
+
+    async def whole(self, scope: Scope) -> None:
+        """Return when everything announced of ``scope`` is here or failed by name. Raises NotFound, Gone, NotReady."""
+        await self._once("whole", scope, lambda: self._whole(scope))
+
+    async def described(self, key: SeriesKey) -> list[bytes] | None:
+        """The metadata of an announced series by its source's word; None from a source that cannot tell."""
+        found = self._described.get(key)
+        return found or await self._once("described", key, lambda: self._describe(key))
+
+    async def _once(self, what: str, key: Scope, work: Callable[[], Awaitable[T]]) -> T:
+        task = self._tasks.get((what, key))
+        if task is None:
+            task = asyncio.ensure_future(work())
+            self._tasks[what, key] = task
+            task.add_done_callback(lambda _: self._tasks.pop((what, key), None))
+        return await asyncio.shield(task)
+
+    async def _open(self, key: StudyKey) -> None:
+        try:
+            await asyncio.to_thread(self._catalog.holdings.series_of, key)
+            return
+        except Gone:
+            raise
+        except NotFound:
+            pass
+        if self._unknown.get(key, 0.0) > self._now():
+            raise NotFound(f"no study {key.study}")
+        try:
+            await asyncio.to_thread(self._collect, key)
+        except NotFound:
+            _put(self._unknown, key, self._now() + UNKNOWN_SECONDS)
+            raise
+
+    async def _bring(self, key: InstanceKey) -> None:
+        await self.open(key.of_study)
+        missing = await asyncio.to_thread(self._catalog.pulling.missing, key)
+        if not missing or not missing[0].source:
+            raise NotFound(f"no instance {key.instance}")
+        if missing[0].state in ARRIVING:
+            await asyncio.to_thread(self._want, [Ticket(Kind.FETCH, key, Band.WAITING)])
+            await self._raise_neighbours(key)
+        left = await self._wait(key, self._wait_seconds)
+        if left:
+            raise BackendFailed(f"instance {key.instance} could not be fetched: {left[0].reason}")
+
+    async def _whole(self, scope: Scope) -> None:
+        await self.open(StudyKey(scope.study, scope.tenant))
+        missing = await asyncio.to_thread(self._catalog.pulling.missing, scope)
+        wanted = [each for each in missing if each.state in ARRIVING and each.source]
+        if wanted:
+            tickets = [Ticket(Kind.FETCH, each.key, Band.SERIES) for each in wanted]
+            await asyncio.to_thread(self._want, tickets)
+            await self._wait(scope, self._series_wait_seconds)
+
+    async def _wait(self, scope: Scope, seconds: float) -> list[Missing]:
+        """What is still missing when nothing of ``scope`` is on its way any more. Raises NotReady."""
+        until = self._now() + seconds
+        pause = FIRST_LOOK_SECONDS
+        while True:
+            missing = await asyncio.to_thread(self._catalog.pulling.missing, scope)
+            if not any(each.state in ARRIVING and each.source for each in missing):
+                return missing
+            if self._now() >= until:
+                raise NotReady("what was asked for", retry_after=RETRY_AFTER_SECONDS)
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.3, LONGEST_LOOK_SECONDS)
+
+    async def _raise_neighbours(self, key: InstanceKey) -> None:
+        if self._raised.get(key.of_series, 0.0) > self._now():
+            return
+        _put(self._raised, key.of_series, self._now() + NEIGHBOURS_SECONDS)
+        missing = await asyncio.to_thread(self._catalog.pulling.missing, key.of_study)
+        arriving = [each.key for each in missing if each.state in ARRIVING and each.source]
+        same = [each for each in arriving if each.of_series == key.of_series]
+        others = dict.fromkeys(each.of_series for each in arriving if each.of_series != key.of_series)
+        tickets = [Ticket(Kind.FETCH, each, Band.SERIES) for each in _nearest_first(same, key)]
+        tickets += [Ticket(Kind.CACHE_SERIES, each, Band.STUDY) for each in others]
+        await asyncio.to_thread(self._want, tickets)
+
+    async def _describe(self, key: SeriesKey) -> list[bytes] | None:
+        missing = await asyncio.to_thread(self._catalog.pulling.missing, key)
+        source = self._sources.get(missing[0].source) if missing else None
+        described = await asyncio.to_thread(source.metadata, key) if source is not None else None
+        if not described:
+            return None
+        rows = [orjson.dumps(_ours(each, key)) for each in sorted(described, key=_number)]
+        _put(self._described, key, rows)
+        await asyncio.to_thread(self._want, [Ticket(Kind.CACHE_SERIES, key, Band.STUDY)])
+        return rows
+
+    def _want(self, tickets: Sequence[Ticket]) -> None:
+        self._catalog.pulling.want(tickets)
+        self._signals.announce(TICKETS)
+
+
+def _put(kept: OrderedDict[Any, Any], key: Any, value: Any) -> None:
+    kept[key] = value
+    while len(kept) > DESCRIBED_SERIES:
+        kept.popitem(last=False)
+
+
+def _nearest_first(keys: Sequence[InstanceKey], wanted: InstanceKey) -> list[InstanceKey]:
+    place = keys.index(wanted) if wanted in keys else 0
+    return sorted((key for key in keys if key != wanted), key=lambda key: abs(keys.index(key) - place))
+
+
+def _number(data_set: DicomJson) -> tuple[float, str]:
+    try:
+        number = float((data_set.get("00200013", {}).get("Value") or ["inf"])[0])
+    except (TypeError, ValueError):
+        number = float("inf")
+    return number, str((data_set.get("00080018", {}).get("Value") or [""])[0])
+
+
+def _ours(data_set: DicomJson, key: SeriesKey) -> DicomJson:
+    """The source's description with references to bulk values that lead here, not there."""
+    instance = (data_set.get("00080018", {}).get("Value") or [""])[0]
+    prefix = f"{BASE.decode()}/studies/{key.study}/series/{key.series}/instances/{instance}/bulkdata"
+    return _referring(data_set, prefix)
+
+
+def _referring(data_set: DicomJson, prefix: str) -> DicomJson:
+    found: DicomJson = {}
+    for tag, attribute in data_set.items():
+        if "BulkDataURI" in attribute:
+            attribute = {**attribute, "BulkDataURI": f"{prefix}/{tag}"}
+        elif attribute.get("vr") == "SQ":
+            items = [_referring(item, f"{prefix}/{tag}/{n}") for n, item in enumerate(attribute.get("Value", ()), 1)]
+            attribute = {**attribute, "Value": items} if items else attribute
+        if tag not in ("00081190", "00080056"):
+            found[tag] = attribute
+    return found

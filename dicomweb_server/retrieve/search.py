@@ -1,0 +1,115 @@
+"""What is here and what the sources know, as one answer.
+
+Each source has a time budget; one that is down or slow shortens the answer with a warning and never fails it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+
+import orjson
+
+from dicomweb_server.catalog.base import Catalog
+from dicomweb_server.model.errors import DicomwebError, NotFound
+from dicomweb_server.model.ids import StudyKey, is_uid
+from dicomweb_server.model.query import Level, Page, Query
+from dicomweb_server.model.records import BASE, DicomJson
+from dicomweb_server.retrieve.arrival import Arrival
+from dicomweb_server.sources.base import Source
+
+STUDY_UID = "0020000D"
+
+
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """A source that is asked whenever somebody searches for studies."""
+
+    source: Source
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    catalog: Catalog
+    arrival: Arrival | None = None
+    sources: Sequence[Searched] = ()
+    threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(8, "search"))
+
+    async def find(self, query: Query) -> Page:
+        if query.study is not None and self.arrival is not None:
+            warnings = await self._opened(StudyKey(query.study, query.tenant))
+            page = await asyncio.to_thread(self.catalog.search.find, query)
+            return replace(page, warnings=(*page.warnings, *warnings))
+        if query.level is not Level.STUDY or not self.sources:
+            return await asyncio.to_thread(self.catalog.search.find, query)
+        return await self._merged(query)
+
+    async def _opened(self, key: StudyKey) -> tuple[str, ...]:
+        assert self.arrival is not None
+        try:
+            await self.arrival.open(key)
+        except NotFound:
+            return ()
+        except DicomwebError as error:
+            return (str(error),)
+        return ()
+
+    async def _merged(self, query: Query) -> Page:
+        everything = replace(query, offset=0, limit=query.offset + query.limit)
+        asking = asyncio.gather(*(self._ask(searched, everything) for searched in self.sources))
+        local = await asyncio.to_thread(self.catalog.search.find, everything)
+        found = {_uid(one): (one, match) for match in local.matches if (one := orjson.loads(match))}
+        warnings = list(local.warnings)
+        for answer in await asking:
+            if isinstance(answer, str):
+                warnings.append(answer)
+                continue
+            for one in answer:
+                if is_uid(_uid(one)):
+                    shown = _shown(one)
+                    found.setdefault(_uid(one), (shown, orjson.dumps(shown)))
+        ordered = [match for _, match in sorted(found.values(), key=lambda each: _newest_first(each[0]))]
+        start, end = query.offset, query.offset + query.limit
+        remaining = local.remaining + max(0, len(ordered) - end)
+        return Page(tuple(ordered[start:end]), remaining, tuple(warnings))
+
+    async def _ask(self, searched: Searched, query: Query) -> list[DicomJson] | str:
+        """What a source answers within its time, or what to tell of it."""
+        loop = asyncio.get_running_loop()
+        source, seconds = searched.source, searched.seconds
+        asked = loop.run_in_executor(self.threads, lambda: source.search(query, seconds=seconds))
+        try:
+            return await asyncio.wait_for(asked, seconds)
+        except TimeoutError:
+            return f"source {source.name} did not answer in time; its studies are missing here"
+        except DicomwebError:
+            return f"source {source.name} could not be asked; its studies are missing here"
+
+
+def _uid(data_set: DicomJson) -> str:
+    return _text(data_set, STUDY_UID)
+
+
+def _shown(data_set: DicomJson) -> DicomJson:
+    """A study of a source as search shows one that is not here."""
+    url = f"{BASE.decode()}/studies/{_uid(data_set)}"
+    ours = {
+        "00080056": {"vr": "CS", "Value": ["NEARLINE"]},
+        "00081190": {"vr": "UR", "Value": [url]},
+    }
+    found = {**data_set, **ours}
+    return {tag: found[tag] for tag in sorted(found) if "BulkDataURI" not in found[tag]}
+
+
+def _newest_first(data_set: DicomJson) -> tuple[str, str]:
+    """Q-42: date and time descending, then UID; missing dates last."""
+    moment = f"{_text(data_set, '00080020'):<8}{_text(data_set, '00080030')}"
+    return "".join(chr(0x10FFFF - ord(c)) for c in moment), _uid(data_set)
+
+
+def _text(data_set: DicomJson, tag: str) -> str:
+    values = data_set.get(tag, {}).get("Value") or [""]
+    return str(values[0] or "")
