@@ -9,15 +9,15 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dicomweb_server.catalog.base import Holdings, NewVersion
 from dicomweb_server.ingest.arrivals import Waiting, first_of_each
 from dicomweb_server.ingest.deciding import Compare, Drop, Keep, Policy, Store, decide
 from dicomweb_server.model.errors import BackendFailed
-from dicomweb_server.model.ids import SeriesKey
+from dicomweb_server.model.ids import InstanceKey, SeriesKey
 from dicomweb_server.model.messages import Band, Kind, Ticket
-from dicomweb_server.model.records import Door, Fate, Version
+from dicomweb_server.model.records import Door, Fate, Origin, Version
 from dicomweb_server.objects.base import ObjectStore, Staged
 from dicomweb_server.signals.base import TICKETS, Signals
 
@@ -44,6 +44,8 @@ class GroupCommit:
     quiet_seconds: float = 5.0
     """When a pushed series may first be at rest: its reconcile ticket is not looked at before."""
     now: Callable[[], float] = time.time
+    source_of: Callable[[Origin, InstanceKey], str | None] = lambda origin, key: origin.source
+    """Name of the source whose pull brought an arrival, or None: then it was pushed."""
 
     def __call__(self, arrivals: Sequence[Waiting]) -> Settled:
         """Decide and store ``arrivals``; every one is answered, or comes back in what is left over."""
@@ -91,7 +93,7 @@ class GroupCommit:
         arrivals = [arrival for arrival, _ in storing]
         self._adopt([arrival for arrival in arrivals if not arrival.adopted])
         written = self.holdings.store(
-            [_new_version(arrival, store) for arrival, store in storing], tickets=self._tickets(arrivals)
+            [self._new_version(arrival, store) for arrival, store in storing], tickets=self._tickets(arrivals)
         )
         self.signals.announce(TICKETS)
         for (arrival, store), won in zip(storing, written, strict=True):
@@ -99,6 +101,11 @@ class GroupCommit:
                 arrival.succeed(store.fate)
             else:
                 settled.again.append(arrival)
+
+    def _new_version(self, arrival: Waiting, store: Store) -> NewVersion:
+        origin = arrival.handed.origin
+        origin = replace(origin, source=self.source_of(origin, arrival.derived.key))
+        return NewVersion(arrival.derived, origin, arrival.version, arrival.object_key, store.over)
 
     def _adopt(self, arrivals: list[Waiting]) -> None:
         if not arrivals:
@@ -144,7 +151,3 @@ def _fail(batch: list[Waiting], error: BackendFailed, rest: list[Waiting]) -> Se
     for arrival in batch:
         arrival.fail(error)
     return Settled(again=rest)
-
-
-def _new_version(arrival: Waiting, store: Store) -> NewVersion:
-    return NewVersion(arrival.derived, arrival.handed.origin, arrival.version, arrival.object_key, store.over)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -105,6 +106,8 @@ def test_an_archive_that_moves_sends_to_our_own_door(tmp_path: Path) -> None:
         table = pacs_table(archive.port, "move", move_to="JOURNEY")
         with in_front_of(tmp_path / "front", table, extra=("--dimse", f"127.0.0.1:{port}")) as server:
             opened(server, read(PLAIN))
+            with sqlite3.connect(server.data / "catalog.sqlite") as catalog:
+                assert catalog.execute("SELECT DISTINCT source FROM version").fetchall() == [("archive",)]
 
 
 def test_many_clients_cause_one_retrieval(web: tuple[RunningServer, Counted], files: list[pydicom.FileDataset]) -> None:
