@@ -65,7 +65,10 @@ class Arrival:
         await self._once("open", key, lambda: self._open(key))
 
     async def instance(self, key: InstanceKey) -> None:
-        """Return when the instance is here. Raises NotFound, Gone, NotReady, BackendFailed when it cannot be had."""
+        """Return when nothing of the instance is on its way any more: it is here, or unknown.
+
+        Raises NotFound, Gone, NotReady, BackendFailed when it cannot be had.
+        """
         await self._once("instance", key, lambda: self._bring(key))
 
     async def whole(self, scope: Scope) -> None:
@@ -104,7 +107,9 @@ class Arrival:
     async def _bring(self, key: InstanceKey) -> None:
         await self.open(key.of_study)
         missing = await asyncio.to_thread(self._catalog.pulling.missing, key)
-        if not missing or not missing[0].source:
+        if not missing:
+            return  # it came meanwhile, or there is no such instance: the caller looks again
+        if not missing[0].source:
             raise NotFound(f"no instance {key.instance}")
         if missing[0].state in ARRIVING:
             await asyncio.to_thread(self._want, [Ticket(Kind.FETCH, key, Band.WAITING)])

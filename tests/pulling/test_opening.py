@@ -15,6 +15,7 @@ from pydicom.encaps import generate_frames
 
 from tests import corpus
 from tests.journeys.server import RunningServer, wait_for
+from tests.pulling.orthanc import orthanc
 from tests.pulling.peers import Counted, dicomweb_source, in_front_of, pacs_table, web_table
 from tests.sources import dcmqrscp
 
@@ -97,6 +98,14 @@ def test_a_study_of_a_dicomweb_source_opens(
 
 def test_a_study_of_an_archive_opens(pacs: RunningServer) -> None:
     opened(pacs, read(PLAIN))
+
+
+def test_a_study_of_orthanc_opens(tmp_path: Path) -> None:
+    with (
+        orthanc(tmp_path / "orthanc", [corpus.path(name) for name in PLAIN]) as url,
+        in_front_of(tmp_path / "front", web_table(url)) as server,
+    ):
+        opened(server, read(PLAIN))
 
 
 def test_an_archive_that_moves_sends_to_our_own_door(tmp_path: Path) -> None:

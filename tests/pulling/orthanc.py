@@ -1,0 +1,51 @@
+"""Orthanc with its DICOMweb plugin, as Debian ships it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+
+from tests.journeys.server import free_port, wait_for
+
+PLUGINS = Path("/usr/share/orthanc/plugins")
+
+
+@contextlib.contextmanager
+def orthanc(folder: Path, files: list[Path]) -> Iterator[str]:
+    """The root of its DICOMweb service, holding ``files``."""
+    folder.mkdir(parents=True)
+    port = free_port()
+    (folder / "orthanc.json").write_text(
+        json.dumps(
+            {
+                "StorageDirectory": str(folder / "db"),
+                "HttpPort": port,
+                "DicomPort": free_port(),
+                "AuthenticationEnabled": False,
+                "Plugins": [str(path) for path in PLUGINS.glob("libOrthancDicomWeb*")],
+            }
+        )
+    )
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(["Orthanc", str(folder / "orthanc.json")], stdout=log, stderr=log)
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+            wait_for(lambda: _answers(client), "Orthanc")
+            for file in files:
+                client.post("/instances", content=file.read_bytes()).raise_for_status()
+        yield f"http://127.0.0.1:{port}/dicom-web"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _answers(client: httpx.Client) -> bool:
+    try:
+        return client.get("/dicom-web/studies").status_code == 200
+    except httpx.TransportError:
+        return False
