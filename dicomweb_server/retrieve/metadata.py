@@ -76,6 +76,12 @@ class Metadata:
                 # An empty list would be shown as an empty series.
                 raise BackendFailed(f"nothing of series {progress.key.series} could be fetched", passing=True)
 
+    async def shortfall(self, scope: Scope) -> int:
+        """How many announced instances of a study or series failed and are left out of its metadata."""
+        if self.shelf.arrival is None or isinstance(scope, InstanceKey):
+            return 0
+        return sum(progress.counts.get(State.FAILED, 0) for progress in await self._of(scope))
+
     async def _of(self, scope: StudyKey | SeriesKey) -> tuple[SeriesProgress, ...]:
         if isinstance(scope, SeriesKey):
             return (await self.shelf.series(scope),)

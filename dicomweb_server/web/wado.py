@@ -20,6 +20,7 @@ from dicomweb_server.retrieve.shelf import Held
 from dicomweb_server.web import accept, address, body, caching, compression, datasets, multipart, params
 from dicomweb_server.web.accept import Accepted, Form
 from dicomweb_server.web.body import Bytes, Fetched, Piece, Stored
+from dicomweb_server.web.headers import warning
 from dicomweb_server.web.services import services_of
 
 LONG_FRAME = 64 << 20
@@ -101,9 +102,11 @@ async def metadata(request: Request) -> ASGIApp:
         if form is datasets.Form.XML and len(rows) != 1:
             raise NotAcceptable("one XML document holds one instance", available=(str(datasets.Form.XML_PARTS),))
         content, content_type, gzip = await asyncio.to_thread(_xml, form, rows, base, gzip)
-    coding = body.headers(content_encoding="gzip") if gzip else []
+    more = body.headers(content_encoding="gzip") if gzip else []
+    if left_out := await retrieving.shortfall(scope):
+        more = more + body.headers(warning=warning(base, f"{left_out} instances could not be fetched and are left out"))
     return body.answer(
-        request, [Bytes(content)], content_type=content_type, etag=quoted, cache=caching.REVALIDATE, more=coding
+        request, [Bytes(content)], content_type=content_type, etag=quoted, cache=caching.REVALIDATE, more=more
     )
 
 

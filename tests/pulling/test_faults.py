@@ -55,3 +55,6 @@ def test_what_a_source_refuses_is_tried_again_or_failed_by_name(
         ):
             answers = [client.get(frame_path(file), headers=AS_STORED).status_code for file in files]
             assert answers == [200, answer, 200, 200]
+            described = client.get(f"/studies/{files[0].StudyInstanceUID}/metadata")
+            assert len(described.json()) == (4 if answer == 200 else 3)
+            assert ("warning" in described.headers) == (answer != 200)
