@@ -188,6 +188,7 @@ def open_worker(settings: Settings) -> Iterator[list[Worker]]:
     from dicomweb_server.ingest.collect import CacheSeries
     from dicomweb_server.ingest.fetch import Fetch
     from dicomweb_server.preprocess.thumbnails import Preprocess
+    from dicomweb_server.reconcile.lost import queue_lost
     from dicomweb_server.reconcile.series import ReconcileSeries
     from dicomweb_server.workers import policy
     from dicomweb_server.workers.loop import Stage, Worker
@@ -198,6 +199,7 @@ def open_worker(settings: Settings) -> Iterator[list[Worker]]:
         open_receive(settings, backends) as receive,
         open_sources(settings, backends) as sources,
     ):
+        queue_lost(backends.catalog, backends.queue)
         stages: dict[Kind, Stage] = {
             Kind.PREPROCESS: Preprocess(backends.objects, backends.catalog, pool),
             Kind.RECONCILE: ReconcileSeries(

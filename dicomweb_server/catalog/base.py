@@ -6,7 +6,7 @@ All calls block and belong in a thread. Every write is one short transaction. Fo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -159,6 +159,24 @@ class Pulling(Protocol):
         """The source of the newest pull with this message id, or None."""
 
 
+@dataclass(frozen=True, slots=True)
+class HeldObject:
+    """An object that the catalog names, and what it must be."""
+
+    key: InstanceKey
+    object_key: str
+    size: int
+    digest: bytes
+
+
+class Inventory(Protocol):
+    def objects(self) -> Iterator[HeldObject]:
+        """Every object of every instance, read page by page."""
+
+    def unfinished(self) -> list[Ticket]:
+        """Tickets for all work that the rows say is not done; like ones that wait already are merged by the queue."""
+
+
 class Catalog(Protocol):
     @property
     def holdings(self) -> Holdings: ...
@@ -174,5 +192,8 @@ class Catalog(Protocol):
 
     @property
     def pulling(self) -> Pulling: ...
+
+    @property
+    def inventory(self) -> Inventory: ...
 
     def close(self) -> None: ...

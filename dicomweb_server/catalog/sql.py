@@ -7,12 +7,13 @@ from dicomweb_server.catalog.base import Catalog
 from dicomweb_server.catalog.changelog import SqlChanges
 from dicomweb_server.catalog.database import Database
 from dicomweb_server.catalog.holdings import SqlHoldings
+from dicomweb_server.catalog.inventory import SqlInventory
 from dicomweb_server.catalog.progress import SqlProgress
 from dicomweb_server.catalog.search import SqlSearch
 
 
 class SqlCatalog:
-    """Five faces of one database; ``database`` is what the SQL queue is opened on."""
+    """Six faces of one database; ``database`` is what the SQL queue is opened on."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -21,6 +22,7 @@ class SqlCatalog:
         self.progress = SqlProgress(database)
         self.changes = SqlChanges(database)
         self.pulling = SqlPulling(database)
+        self.inventory = SqlInventory(database)
 
     def close(self) -> None:
         self.database.close()

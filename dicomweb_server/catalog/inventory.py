@@ -1,0 +1,57 @@
+"""Everything that is held, for whoever compares it with what lies in the object store or looks for lost work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import sqlalchemy as sa
+
+from dicomweb_server.catalog.base import HeldObject, Inventory
+from dicomweb_server.catalog.database import Database
+from dicomweb_server.catalog.schema import instance, series, study, version
+from dicomweb_server.model.ids import InstanceKey, SeriesKey
+from dicomweb_server.model.messages import Kind, Ticket
+from dicomweb_server.model.states import State
+
+PAGE = 1000
+
+_ROWS = study.join(series, series.c.study_id == study.c.id).join(instance, instance.c.series_id == series.c.id)
+_UIDS = (study.c.study_uid, series.c.series_uid, instance.c.instance_uid, study.c.tenant)
+_OBJECTS = (
+    sa.select(version.c.id, *_UIDS, version.c.object_key, version.c.size, version.c.digest)
+    .select_from(_ROWS.join(version, version.c.instance_id == instance.c.id))
+    .where(version.c.id > sa.bindparam("after"))
+    .order_by(version.c.id)
+    .limit(PAGE)
+)
+_STORED = sa.select(*_UIDS).select_from(_ROWS).where(instance.c.state == int(State.STORED))
+_GROWING = (
+    sa.select(study.c.study_uid, series.c.series_uid, study.c.tenant)
+    .select_from(study.join(series, series.c.study_id == study.c.id))
+    .where(series.c.document_key.is_(None), series.c.instance_count > 0)
+)
+
+
+class SqlInventory:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def objects(self) -> Iterator[HeldObject]:
+        after = 0
+        while True:
+            with self._database.read() as connection:
+                rows = connection.execute(_OBJECTS, {"after": after}).all()
+            for _, study_uid, series_uid, instance_uid, tenant, name, size, digest in rows:
+                yield HeldObject(InstanceKey(study_uid, series_uid, instance_uid, tenant), name, size, digest)
+            if len(rows) < PAGE:
+                return
+            after = rows[-1].id
+
+    def unfinished(self) -> list[Ticket]:
+        with self._database.read() as connection:
+            stored = [Ticket(Kind.PREPROCESS, InstanceKey(*row)) for row in connection.execute(_STORED)]
+            growing = [Ticket(Kind.RECONCILE, SeriesKey(*row)) for row in connection.execute(_GROWING)]
+        return stored + growing
+
+
+_: type[Inventory] = SqlInventory

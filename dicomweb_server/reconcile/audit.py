@@ -1,0 +1,84 @@
+"""Compares the objects with the catalog, both ways."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from dicomweb_server.catalog.base import Catalog, HeldObject
+from dicomweb_server.dicom.derive import derive
+from dicomweb_server.dicom.source import FileSource
+from dicomweb_server.model.errors import DicomwebError, NotFound
+from dicomweb_server.objects import layout
+from dicomweb_server.objects.base import ObjectStore
+
+GRACE_SECONDS = 3600.0
+"""An object younger than this may belong to a transaction that is still to come."""
+
+
+class Flaw(StrEnum):
+    MISSING = "missing"
+    """The catalog names an object that is not there."""
+    SIZE = "size"
+    DIGEST = "digest"
+    """The content is not the one that was stored, or cannot be read."""
+    ORPHAN = "orphan"
+    """An object that the catalog does not name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    flaw: Flaw
+    object_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    objects: ObjectStore
+    catalog: Catalog
+    grace_seconds: float = GRACE_SECONDS
+    now: Callable[[], float] = time.time
+
+    def flaws(self, *, digests: bool = False) -> Iterator[Found]:
+        """What the catalog names and is not right, then what it does not name."""
+        for held in self.catalog.inventory.objects():
+            flaw = self._flaw(held, digests)
+            if flaw is not None:
+                yield Found(flaw, held.object_key)
+        yield from (Found(Flaw.ORPHAN, name) for name in self.orphans())
+
+    def orphans(self) -> list[str]:
+        """Files and pictures of instances that no row names. Listed first, asked for afterwards: rows come later."""
+        oldest = self.now() - self.grace_seconds
+        found = [info.key for info in self.objects.list() if _of_instance(info.key) and info.modified < oldest]
+        owned = set()
+        for held in self.catalog.inventory.objects() if found else ():
+            owned |= {held.object_key, layout.thumbnail_of(held.object_key)}
+        return [name for name in found if name not in owned]
+
+    def _flaw(self, held: HeldObject, digests: bool) -> Flaw | None:
+        try:
+            size = self.objects.stat(held.object_key).size
+        except NotFound:
+            # Deleted since its row was read is no flaw.
+            return Flaw.MISSING if self.catalog.holdings.current([held.key]) else None
+        if size != held.size:
+            return Flaw.SIZE
+        return Flaw.DIGEST if digests and not self._intact(held) else None
+
+    def _intact(self, held: HeldObject) -> bool:
+        path = self.objects.local(held.object_key)
+        if path is None:
+            return True
+        try:
+            with FileSource(Path(path)) as source:
+                return derive(source).digest == held.digest
+        except (DicomwebError, OSError):
+            return False
+
+
+def _of_instance(name: str) -> bool:
+    return "instances" in name.split("/")[:3] or "thumbnails" in name.split("/")[:3]

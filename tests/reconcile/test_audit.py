@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from dicomweb_server.assembly import open_backends
+from dicomweb_server.cli import main
+from dicomweb_server.loading import load
+from dicomweb_server.model.ids import SeriesKey
+from dicomweb_server.model.messages import Kind, Ticket
+from dicomweb_server.model.states import State
+from dicomweb_server.queues.sql import SqlQueue
+from dicomweb_server.reconcile.audit import Audit, Flaw, Found
+from dicomweb_server.reconcile.lost import queue_lost
+from tests.holding import holding
+
+NAME = "generated/ts/ct_evle.dcm"
+
+
+def test_what_was_stored_passes_with_its_digest(tmp_path: Path) -> None:
+    with holding(tmp_path) as held:
+        held.take_all([NAME])
+        assert list(Audit(held.objects, held.catalog).flaws(digests=True)) == []
+
+
+@pytest.mark.parametrize("flaw", [Flaw.MISSING, Flaw.SIZE, Flaw.DIGEST])
+def test_a_damaged_object_is_named(tmp_path: Path, flaw: Flaw) -> None:
+    with holding(tmp_path) as held:
+        name = held.catalog.holdings.version(held.take_all([NAME])[NAME]).object_key
+        body = (held.objects._root / name).read_bytes()
+        changed = {Flaw.SIZE: body[:-2], Flaw.DIGEST: body[:-1] + bytes([body[-1] ^ 1])}
+        if flaw is Flaw.MISSING:
+            held.objects.delete([name])
+        else:
+            held.objects.replace(name, changed[flaw])
+        assert list(Audit(held.objects, held.catalog).flaws(digests=True)) == [Found(flaw, name)]
+
+
+def test_an_orphan_is_one_only_after_its_grace(tmp_path: Path) -> None:
+    with holding(tmp_path) as held:
+        held.take_all([NAME])
+        held.objects.replace("instances/1.2/1.3/1.4-ab.dcm", b"nobody's")
+        assert Audit(held.objects, held.catalog).orphans() == []
+        assert Audit(held.objects, held.catalog, grace_seconds=-60).orphans() == ["instances/1.2/1.3/1.4-ab.dcm"]
+
+
+def test_lost_work_is_found_from_the_rows(tmp_path: Path) -> None:
+    with holding(tmp_path) as held:
+        key = held.take_all([NAME])[NAME]
+        series = Ticket(Kind.RECONCILE, SeriesKey(key.study, key.series))
+        assert held.catalog.inventory.unfinished() == [Ticket(Kind.PREPROCESS, key), series]
+        held.catalog.progress.move(key, State.READY, only_from=[State.STORED])
+        assert held.catalog.inventory.unfinished() == [series]
+
+
+def test_lost_work_is_queued_once_and_never_what_rests_as_a_dead_letter(tmp_path: Path) -> None:
+    with holding(tmp_path) as held:
+        held.take_all([NAME])
+        queue = SqlQueue(held.catalog.database)
+        leases = queue.take("w", kinds=list(Kind), limit=9, lease_seconds=60)
+        queue.done(leases)
+        queue_lost(held.catalog, queue)
+        queue_lost(held.catalog, queue)
+        found = {each.ticket.kind: each for each in queue.take("w", kinds=list(Kind), limit=9, lease_seconds=60)}
+        assert set(found) == {Kind.PREPROCESS, Kind.RECONCILE}
+        queue.bury(found[Kind.PREPROCESS], reason="broken")
+        queue.done([found[Kind.RECONCILE]])
+        assert queue_lost(held.catalog, queue) == 1
+        assert [each.ticket.kind for each in queue.take("w", kinds=list(Kind), limit=9, lease_seconds=60)] == [
+            Kind.RECONCILE
+        ]
+
+
+def test_dead_letters_are_listed_sent_again_and_dropped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings, _ = load(flags={"storage.data": str(tmp_path)})
+    with open_backends(settings) as backends:
+        for number in (1, 2):
+            backends.queue.put([Ticket(Kind.RECONCILE, SeriesKey("1.2", f"1.{number}"))])
+            [lease] = backends.queue.take("w", kinds=[Kind.RECONCILE], limit=1, lease_seconds=60)
+            backends.queue.bury(lease, reason="broken")
+
+    def said(*words: str) -> list[dict[str, object]]:
+        assert main(["dead-letters", *words, "--data", str(tmp_path)]) == 0
+        return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+    first, second = said("list")
+    assert [(each["series"], each["reason"]) for each in (first, second)] == [("1.1", "broken"), ("1.2", "broken")]
+    assert said("drop", str(first["id"])) == [{"event": "done", "dropped": 1}]
+    assert said("requeue") == [{"event": "done", "requeued": 1}]
+    assert said("list") == []
