@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import socket
 import sys
@@ -22,6 +23,9 @@ SWITCH_SECONDS = 0.001
 """Reading rows contends for the interpreter at every step; the default of 5 ms would hold up the loop."""
 
 TRY_AGAIN = 1
+
+BACKGROUND_NICE = 10
+"""Workers, and the decoders they start, give way to whoever receives and answers."""
 
 
 def web(settings: Settings, listening: socket.socket) -> int:
@@ -62,6 +66,7 @@ def worker(settings: Settings) -> int:
     """Work off tickets until SIGTERM; the batch at hand is finished first."""
     from dicomweb_server.workers.loop import run_all
 
+    os.nice(BACKGROUND_NICE)
     signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
 
     def serve() -> None:

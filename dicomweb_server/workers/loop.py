@@ -14,13 +14,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 
-from dicomweb_server.model.messages import Kind, Lease, Ticket
+from dicomweb_server.model.messages import Band, Kind, Lease, Ticket
 from dicomweb_server.model.results import Again, Failed, Result
 from dicomweb_server.queues.base import Queue
 from dicomweb_server.signals.base import TICKETS, Signals
 from dicomweb_server.workers.policy import Policy
 
 log = logging.getLogger(__name__)
+
+BACKGROUND = frozenset({Band.EAGER, Band.DERIVED})
+"""Nobody waits for these."""
 
 Stage = Callable[[Sequence[Ticket]], Sequence[Result]]
 """Works off tickets of one kind; one result for each, in their order."""
@@ -38,6 +41,8 @@ class Worker:
     batch: int = 32
     lease_seconds: float = 60.0
     poll_seconds: float = 1.0
+    gather_seconds: float = 0.25
+    """After a small batch that nobody waited for: while instances come one by one, their tickets go in dozens."""
     now: Callable[[], float] = time.time
     chance: Callable[[], float] = random.random
 
@@ -46,18 +51,24 @@ class Worker:
         beat = threading.Thread(target=self._heartbeat, args=(stop,), name=f"{self.name}-heartbeat", daemon=True)
         beat.start()
         while not stop.is_set():
-            if not self.work_once():
+            leases = self._work()
+            if not leases:
                 self.signals.wait([TICKETS], timeout_seconds=self.poll_seconds)
+            elif len(leases) < self.batch and all(lease.ticket.band in BACKGROUND for lease in leases):
+                stop.wait(self.gather_seconds)
         beat.join()
 
     def work_once(self) -> int:
         """Take one batch and settle it; how many tickets that were."""
+        return len(self._work())
+
+    def _work(self) -> list[Lease]:
         leases = self.queue.take(
             self.name, kinds=tuple(self.stages), limit=self.batch, lease_seconds=self.lease_seconds
         )
         for kind, some in groupby(sorted(leases, key=_kind), key=_kind):
             self._settle(list(some), self.stages[kind])
-        return len(leases)
+        return leases
 
     def _settle(self, leases: list[Lease], stage: Stage) -> None:
         results = self._results(leases, stage)
