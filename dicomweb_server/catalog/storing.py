@@ -150,9 +150,8 @@ class Storing:
             mine = [new for place, new in entries if place in written]
             for new in mine:
                 parent.changed |= summaries.merged(parent.attributes, new.derived.metadata, Level.STUDY)
-            values = self._values_of(connection, parent.id)
-            self._add_values(connection, parent, values, modalities, {new.derived.sop_class for new in mine})
-            self._write_study(connection, key, parent, values, now=now)
+            self._add_values(connection, parent, modalities, {new.derived.sop_class for new in mine})
+            self._write_study(connection, key, parent, now=now)
         return stored
 
     def _known_study(self, connection: Connection, key: StudyKey) -> _Parent:
@@ -279,35 +278,17 @@ class Storing:
             values["attributes"] = orjson.dumps(parent.attributes)
         connection.execute(self._update_series, {"row": parent.id, **values})
 
-    def _values_of(self, connection: Connection, study_id: int | None) -> dict[int, list[str]]:
-        values: dict[int, list[str]] = {}
-        for tag, value in connection.execute(self._values, {"id": study_id}):
-            values.setdefault(tag, []).append(value)
-        return values
-
     def _add_values(
-        self,
-        connection: Connection,
-        parent: _Parent,
-        values: dict[int, list[str]],
-        modalities: set[str],
-        sop_classes: Iterable[str],
+        self, connection: Connection, parent: _Parent, modalities: set[str], sop_classes: Iterable[str]
     ) -> None:
-        """Write what ``values`` lacks, and add it there."""
-        rows = []
-        for tag, found in ((MODALITIES, modalities), (SOP_CLASSES, sop_classes)):
-            known = values.get(tag, [])
-            fresh = {column(value) for value in found}.difference(known)
-            rows += [{"study_id": parent.id, "tag": tag, "value": value} for value in sorted(fresh)]
-            values[tag] = sorted({*known, *fresh})
+        rows = [{"tag": MODALITIES, "value": column(value)} for value in sorted(modalities)]
+        rows += [{"tag": SOP_CLASSES, "value": column(value)} for value in sorted(sop_classes)]
         if rows:
-            connection.execute(self._new_value, rows)
+            connection.execute(self._new_value, [{"study_id": parent.id, **row} for row in rows])
 
-    def _write_study(
-        self, connection: Connection, key: StudyKey, parent: _Parent, values: dict[int, list[str]], *, now: float
-    ) -> None:
+    def _write_study(self, connection: Connection, key: StudyKey, parent: _Parent, *, now: float) -> None:
         assert parent.id is not None
-        row: dict[str, Any] = {
+        values: dict[str, Any] = {
             "series_count": parent.series,
             "instance_count": parent.instances,
             "nearline_count": parent.nearline,
@@ -315,30 +296,20 @@ class Storing:
         }
         if parent.changed:
             searched = summaries.columns(Level.STUDY, parent.attributes)
-            row |= searched
-            row["patient_id"] = self._patient_of(connection, key, parent, searched)
-        connection.execute(self._update_study, {"row": parent.id, **row})
+            values |= searched
+            values["patient_id"] = self._patient_of(connection, key, parent, searched)
+        connection.execute(self._update_study, {"row": parent.id, **values})
         if parent.changed:
             self._dialect.write_text(connection, parent.id, searched)
-        self._write_summary(connection, key, parent.id, parent.attributes, parent.series, parent.instances, values)
+        self.write_document(connection, key, parent.id, parent.attributes, parent.series, parent.instances)
 
     def write_document(
         self, connection: Connection, key: StudyKey, study_id: int, attributes: DicomJson, series: int, instances: int
     ) -> None:
         """The study as search shows it."""
-        values = self._values_of(connection, study_id)
-        self._write_summary(connection, key, study_id, attributes, series, instances, values)
-
-    def _write_summary(
-        self,
-        connection: Connection,
-        key: StudyKey,
-        study_id: int,
-        attributes: DicomJson,
-        series: int,
-        instances: int,
-        values: dict[int, list[str]],
-    ) -> None:
+        values: dict[int, list[str]] = {}
+        for tag, value in connection.execute(self._values, {"id": study_id}):
+            values.setdefault(tag, []).append(value)
         summary = summaries.of_study(key, attributes, series=series, instances=instances, values=values)
         connection.execute(
             self._put_document,
