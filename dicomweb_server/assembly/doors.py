@@ -1,0 +1,134 @@
+"""What the web and the dimse roles run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from ipaddress import ip_network
+from typing import TYPE_CHECKING
+
+from dicomweb_server.assembly.backends import Backends, open_backends, open_pool
+from dicomweb_server.assembly.receiving import open_receive
+from dicomweb_server.assembly.upstream import open_sources
+from dicomweb_server.settings import Settings, address
+from dicomweb_server.sources.base import Source
+
+if TYPE_CHECKING:
+    import uvicorn
+
+    from dicomweb_server.dimse.server import Server as DimseServer
+    from dicomweb_server.retrieve.arrival import Arrival
+    from dicomweb_server.web.app import WebOptions
+
+
+@contextmanager
+def open_web(settings: Settings) -> Iterator[uvicorn.Server]:
+    """The HTTP door, to be run on a socket that somebody bound."""
+    from dicomweb_server.ingest.deletion import Delete
+    from dicomweb_server.retrieve.bulkdata import Bulkdata
+    from dicomweb_server.retrieve.frames import Frames
+    from dicomweb_server.retrieve.metadata import Metadata
+    from dicomweb_server.retrieve.search import Search, Searched
+    from dicomweb_server.retrieve.shelf import Shelf
+    from dicomweb_server.web.app import make_app
+    from dicomweb_server.web.protocol import Bounds
+    from dicomweb_server.web.server import make_server
+    from dicomweb_server.web.services import Services
+
+    with (
+        open_backends(settings) as backends,
+        open_receive(settings, backends) as receive,
+        open_pool(settings) as pool,
+        open_sources(settings, backends) as sources,
+    ):
+        arrival = _arrival(settings, backends, sources) if sources else None
+        shelf = Shelf(backends.catalog, backends.objects, arrival=arrival)
+        asked = [
+            Searched(sources[each.name], each.search_seconds) for each in settings.sources if each.search == "merge"
+        ]
+        services = Services(
+            catalog=backends.catalog,
+            objects=backends.objects,
+            receive=receive,
+            pool=pool,
+            shelf=shelf,
+            frames=Frames(shelf),
+            metadata=Metadata(shelf),
+            bulkdata=Bulkdata(shelf),
+            strict_accept=settings.http.strict_accept,
+            search=Search(backends.catalog, arrival, asked),
+            deletion=Delete(backends.objects, backends.catalog.holdings, backends.signals),
+        )
+        yield make_server(
+            make_app(services, options=_web_options(settings)),
+            bounds=Bounds(max_connections=settings.http.max_connections),
+            graceful_seconds=int(settings.http.stop_seconds),
+        )
+
+
+@contextmanager
+def open_dimse(settings: Settings) -> Iterator[DimseServer]:
+    """The DICOM port, not yet started."""
+    from dicomweb_server.dimse.admission import TitleRules
+    from dicomweb_server.dimse.association import Timing
+    from dicomweb_server.dimse.contexts import ContextRules
+    from dicomweb_server.dimse.server import Caps, Server
+
+    wanted = settings.dimse
+    host, port = address(wanted.listen)
+    with open_backends(settings) as backends, open_receive(settings, backends) as receive:
+        yield Server(
+            receive,
+            host=host,
+            port=port,
+            titles=TitleRules(
+                wanted.aet.strip(), check_called=wanted.check_called, calling=settings.dimse.calling_titles
+            ),
+            contexts=ContextRules(
+                extra_classes=wanted.extra_sop_classes,
+                private_classes=wanted.private_sop_classes,
+                extra_syntaxes=wanted.extra_transfer_syntaxes,
+            ),
+            timing=Timing(idle_seconds=wanted.idle_seconds),
+            caps=Caps(associations=wanted.max_associations, per_peer=wanted.max_associations_per_peer),
+            pdu_size=wanted.max_pdu_bytes,
+            data_set_size=settings.ingest.max_instance_bytes,
+        )
+
+
+def _arrival(settings: Settings, backends: Backends, sources: Mapping[str, Source]) -> Arrival:
+    from dicomweb_server.ingest.collect import Collect
+    from dicomweb_server.retrieve.arrival import Arrival
+
+    return Arrival(
+        backends.catalog,
+        backends.signals,
+        sources,
+        Collect(backends.catalog, list(sources.values())),
+        wait_seconds=settings.cache.fetch_wait_seconds,
+        series_wait_seconds=settings.cache.series_wait_seconds,
+    )
+
+
+def _web_options(settings: Settings) -> WebOptions:
+    from dicomweb_server.web.address import AddressRules
+    from dicomweb_server.web.app import WebOptions
+    from dicomweb_server.web.cors import CorsRules
+    from dicomweb_server.web.search_request import SearchRules
+    from dicomweb_server.web.upload import UploadLimits
+
+    http = settings.http
+    return WebOptions(
+        address=AddressRules(
+            root=http.root,
+            public_base=http.public_url.rstrip("/") + http.root if http.public_url else None,
+            trusted_proxies=tuple(ip_network(each, strict=False) for each in http.trusted_proxies),
+        ),
+        cors=CorsRules(origins=http.cors_origins),
+        search=SearchRules(max_results=http.max_results),
+        allow_delete=http.allow_delete,
+        uploads=UploadLimits(
+            max_body=http.max_body_bytes, max_part=settings.ingest.max_instance_bytes, max_parts=http.max_parts
+        ),
+        viewer=settings.viewer,
+    )

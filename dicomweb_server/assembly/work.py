@@ -1,0 +1,70 @@
+"""What the worker role runs."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from dicomweb_server.assembly.backends import open_backends, open_pool
+from dicomweb_server.assembly.receiving import open_receive
+from dicomweb_server.assembly.upstream import open_sources
+from dicomweb_server.model.messages import Kind
+from dicomweb_server.settings import Settings
+
+if TYPE_CHECKING:
+    from dicomweb_server.workers.loop import Worker
+
+
+FETCHED_AT_ONCE = 8
+"""Instances one fetcher takes together: what a viewer asks for meanwhile waits no longer than for those."""
+
+
+@contextmanager
+def open_worker(settings: Settings) -> Iterator[list[Worker]]:
+    """Workers to be run side by side."""
+    from dicomweb_server.ingest.collect import CacheSeries
+    from dicomweb_server.ingest.fetch import Fetch
+    from dicomweb_server.preprocess.thumbnails import Preprocess
+    from dicomweb_server.reconcile.lost import queue_lost
+    from dicomweb_server.reconcile.series import ReconcileSeries
+    from dicomweb_server.workers import policy
+    from dicomweb_server.workers.loop import Stage, Worker
+
+    with (
+        open_backends(settings) as backends,
+        open_pool(settings) as pool,
+        open_receive(settings, backends) as receive,
+        open_sources(settings, backends) as sources,
+    ):
+        queue_lost(backends.catalog, backends.queue)
+        stages: dict[Kind, Stage] = {
+            Kind.PREPROCESS: Preprocess(backends.objects, backends.catalog, pool),
+            Kind.RECONCILE: ReconcileSeries(
+                backends.objects, backends.catalog, quiet_seconds=settings.ingest.series_quiet_seconds
+            ),
+        }
+        name = f"{socket.gethostname()}-{os.getpid()}"
+        tries = policy.Policy(attempts=settings.work.attempts)
+        workers = [
+            Worker(backends.queue, backends.signals, stages, f"{name}-{number}", policy=tries)
+            for number in range(settings.work.threads)
+        ]
+        fetching: dict[Kind, Stage] = {
+            Kind.FETCH: Fetch(backends.catalog, receive, sources, backends.signals, attempts=settings.work.attempts),
+            Kind.CACHE_SERIES: CacheSeries(backends.catalog, sources, backends.signals),
+        }
+        workers += [
+            Worker(
+                backends.queue,
+                backends.signals,
+                fetching,
+                f"{name}-fetch-{number}",
+                policy=tries,
+                batch=FETCHED_AT_ONCE,
+            )
+            for number in range(settings.cache.fetchers if sources else 0)
+        ]
+        yield workers
