@@ -147,6 +147,19 @@ def _jpeg_syntax(path: Path) -> str:
     raise BadRequest("the JPEG is neither baseline, extended nor lossless")
 
 
+_UNENCODABLE = (
+    ValueError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    ArithmeticError,
+    NotImplementedError,
+    struct.error,
+    OSError,
+)
+"""What pydicom raises for values that do not fit their VR: OSError where a number is out of range."""
+
+
 def _encoded(data_set: DicomJson, bulk: Bulk) -> bytes:
     """Explicit VR Little Endian, without pixel data."""
 
@@ -164,14 +177,17 @@ def _encoded(data_set: DicomJson, bulk: Bulk) -> bytes:
     buffer.is_little_endian, buffer.is_implicit_VR = True, False
     try:
         write_dataset(buffer, Dataset.from_json(data_set, value_of))
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, NotImplementedError, struct.error) as error:
+    except _UNENCODABLE as error:
         raise BadRequest(f"the metadata cannot be encoded: {type(error).__name__}") from None
     return bytes(buffer.getvalue())
 
 
 def _write_pixels(element: Mapping[str, Any], bulk: Bulk, out: BinaryIO) -> None:
     if "InlineBinary" in element:
-        content = base64.b64decode(element["InlineBinary"])
+        try:
+            content = base64.b64decode(element["InlineBinary"])
+        except ValueError:
+            raise BadRequest("the InlineBinary of Pixel Data is not base64") from None
         _write_native([content], len(content), out)
     elif "BulkDataURI" not in element:
         _write_native([], 0, out)

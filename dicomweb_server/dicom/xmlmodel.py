@@ -25,6 +25,8 @@ NUMBERS = frozenset({"FL", "FD", "SL", "SS", "UL", "US", "SV", "UV", "IS", "DS"}
 INTEGERS = NUMBERS - {"FL", "FD", "DS"}
 
 DEPTH = 64
+MOST_VALUES = 2_000_000
+"""Of one document, with those that are left out."""
 
 _ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 """Characters no XML 1.0 document can hold, not even escaped (X-06)."""
@@ -110,6 +112,8 @@ def from_xml(body: bytes, *, longest: int = 64 << 20) -> DicomJson:
         parser.Parse(body, True)
     except expat.ExpatError as error:
         raise BadRequest(f"not well-formed XML: {error}") from None
+    except (LookupError, ValueError):
+        raise BadRequest("the encoding of the XML is not known") from None
     return reader.root
 
 
@@ -124,6 +128,8 @@ class _Attribute:
     values: dict[int, Any] = field(default_factory=dict)
     bulk: str | None = None
     inline: str | None = None
+    item: int = 1
+    """The number of the item that is open, or was last."""
 
     def element(self) -> dict[str, Any]:
         if self.bulk is not None:
@@ -144,6 +150,7 @@ class _Reader:
         self._sets: list[DicomJson] = []
         self._open: list[_Attribute] = []
         self._number = 1
+        self._places = 0
         self._words: list[str] = []
         self._person: dict[str, str] = {}
         self._parts: dict[str, str] = {}
@@ -171,6 +178,7 @@ class _Reader:
         match name.rpartition(" ")[2]:
             case "DicomAttribute":
                 attribute = self._open.pop()
+                self._count(attribute)
                 self._sets[-1][attribute.tag] = attribute.element()
             case "Value":
                 attribute = self._current()
@@ -181,7 +189,7 @@ class _Reader:
                 self._sets[-1] = dict(sorted(self._sets[-1].items()))
                 item = self._sets.pop()
                 attribute = self._current()
-                attribute.values[max(attribute.values)] = item
+                attribute.values[attribute.item] = item
             case "Alphabetic" | "Ideographic" | "Phonetic" as group:
                 whole = "^".join(self._parts.get(part, "") for part in COMPONENTS).rstrip("^")
                 if whole:
@@ -206,8 +214,15 @@ class _Reader:
     def _start_item(self, number: int) -> None:
         if len(self._sets) >= DEPTH:
             raise TooLarge(f"sequences may be nested {DEPTH} deep")
-        self._current().values[number] = {}
+        attribute = self._current()
+        attribute.values[number], attribute.item = {}, number
         self._sets.append({})
+
+    def _count(self, attribute: _Attribute) -> None:
+        """Numbers may leave values out, each of which takes a place in a list."""
+        self._places += max(attribute.values, default=0)
+        if self._places > MOST_VALUES:
+            raise TooLarge(f"an XML data set may have {MOST_VALUES} values")
 
     def _attribute(self, given: dict[str, str]) -> _Attribute:
         if not self._sets:
@@ -231,7 +246,7 @@ class _Reader:
 
 def _number(given: dict[str, str]) -> int:
     number = given.get("number", "1")
-    if not number.isdigit() or not 1 <= int(number) <= 1_000_000:
+    if not re.fullmatch("[0-9]{1,7}", number) or not 1 <= int(number) <= 1_000_000:
         raise BadRequest(f"not a value number: {number[:20]!r}")
     return int(number)
 

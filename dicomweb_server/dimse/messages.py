@@ -9,6 +9,7 @@ from dicomweb_server.dimse import commands
 from dicomweb_server.dimse.commands import Command
 from dicomweb_server.dimse.pdus import AbortReason, Fragment, Kind, PeerGone, ProtocolError, Wire
 
+HEAD_SIZE = 6
 COMMAND_SIZE = 16 * 1024
 """Far above any command set; most have 150 bytes."""
 
@@ -48,7 +49,7 @@ class Messages:
         fragment = self._fragment(command=True)
         parts, size = [], 0
         while True:
-            size += fragment.size
+            size += HEAD_SIZE + fragment.size  # or a peer could send empty fragments without end
             if size > COMMAND_SIZE:
                 raise ProtocolError("command set without end")
             parts.append(self._wire.take(fragment.size))

@@ -59,6 +59,8 @@ class Receive:
         self._gate = Gate(capacity)
         self._inbox = Inbox(capacity.derived)
         self._readers = ThreadPoolExecutor(threads, "receive")
+        # Associations read on threads of their own, and a hostile file may take hundreds of megabytes to read.
+        self._reading = threading.BoundedSemaphore(threads)
         self._comparer = ThreadPoolExecutor(1, "compare")
         self._committer = threading.Thread(target=self._run, name="commit", daemon=True)
         self._committer.start()
@@ -124,7 +126,8 @@ class Receive:
 
     def _receive(self, handed: Handed, principal: Principal, **expected: str | None) -> None:
         try:
-            derived = self._read(handed.staged, principal.tenant)
+            with self._reading:
+                derived = self._read(handed.staged, principal.tenant)
             _check(derived, **expected)
             version = self._new_version()
             waiting = Waiting(handed, derived, version, layout.instance(derived.key, version))

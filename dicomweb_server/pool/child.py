@@ -6,6 +6,8 @@ import logging
 import pickle
 import resource
 import signal
+import traceback
+import warnings
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -53,6 +55,8 @@ def revived(data: bytes) -> Answer:
 def main(pipe: Connection, memory: int, idle_seconds: float) -> None:
     """Answer calls until none comes for ``idle_seconds`` or the owner is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # What pydicom warns of, it quotes: that is no business of a log
+    warnings.simplefilter("ignore")
     _limit(memory)
     while pipe.poll(idle_seconds):
         try:
@@ -82,8 +86,14 @@ def _answer(work: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Answer:
     except MemoryError:
         return Answer.failed(_TOO_MUCH)
     except Exception as error:  # whatever a decoder throws must not end in the caller
-        log.exception("pool work %s failed", getattr(work, "__name__", "?"))
+        # Not its text: that may quote what was read from a file
+        log.error("pool work %s failed: %s%s", getattr(work, "__name__", "?"), type(error).__name__, _place(error))
         return Answer(error=(BackendFailed, (f"{type(error).__name__} in a pool process",), {"passing": False}))
+
+
+def _place(error: BaseException) -> str:
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)][-6:]
+    return "".join(f" > {frame.f_globals.get('__name__')}:{frame.f_lineno}" for frame in frames)
 
 
 def _limit(memory: int) -> None:

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from dicomweb_server.dicom.syntaxes import EXPLICIT_LE, MEDIA_TYPES, OCTET_STREAM, TransferSyntax, syntax_of
 from dicomweb_server.model.errors import BadRequest, NotAcceptable
-from dicomweb_server.web.mediatypes import ContentType, content_type
+from dicomweb_server.web.mediatypes import ContentType, content_type, members
 
 DICOM = "application/dicom"
 MULTIPART = "multipart/related"
@@ -33,7 +33,6 @@ LONGEST = 32 << 10
 MOST_MEMBERS = 200
 """Of a header; what comes behind is passed over."""
 
-_MEMBER = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*")+')
 _WEIGHT = re.compile(r"0(?:\.\d{0,3})?|1(?:\.0{0,3})?")
 
 
@@ -96,10 +95,10 @@ def _parameter(text: str) -> Accepted:
 
 def _ranges(text: str) -> Iterator[Range]:
     """Malformed members and those of weight 0 are passed over (C-25)."""
-    for number, member in enumerate(_MEMBER.finditer(text)):
+    for number, member in enumerate(members(text)):
         if number >= MOST_MEMBERS:
             return
-        parsed = content_type(member[0])
+        parsed = content_type(member)
         if parsed is None:
             continue
         weight = parsed.parameters.get("q", "1")

@@ -35,6 +35,21 @@ def uid_of(data_set: DicomJson, tag: str) -> str | None:
     return values[0] if isinstance(values, list) and values and isinstance(values[0], str) else None
 
 
+def nested_deeper(value: Any, levels: int) -> bool:
+    """Whether ``value`` has arrays and objects in each other beyond ``levels``."""
+    layer = [value]
+    for _ in range(levels):
+        layer = [inner for outer in layer for inner in _inside(outer)]
+    return bool(layer)
+
+
+def _inside(value: Any) -> Iterator[Any]:
+    if isinstance(value, dict):
+        yield from value.values()
+    elif isinstance(value, list):
+        yield from value
+
+
 def references(data_set: Any) -> Iterator[str]:
     """Every bulk data reference in a data set, at any depth."""
     waiting = [data_set]

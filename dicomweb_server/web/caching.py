@@ -61,13 +61,19 @@ def asked_part(request: Request, etag: str, total: int) -> Part | None:
 
 
 def _part(first: str, last: str, total: int) -> Part | None:
+    end = _position(last)
     if not first:
-        if int(last) == 0:
+        if end == 0:
             raise Unsatisfiable
-        return Part(max(0, total - int(last)), total)
-    start = int(first)
-    if last and int(last) < start:
+        return Part(max(0, total - end), total)
+    start = _position(first)
+    if last and end < start:
         return None  # malformed, so as if it were not there
     if start >= total:
         raise Unsatisfiable
-    return Part(start, min(int(last) + 1, total) if last else total)
+    return Part(start, min(end + 1, total) if last else total)
+
+
+def _position(digits: str) -> int:
+    """What is too large for any body stays too large, however many digits it has; nothing is 0."""
+    return int(digits.lstrip("0")[:19] or "0")

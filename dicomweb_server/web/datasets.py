@@ -13,7 +13,7 @@ from starlette.requests import Request
 from dicomweb_server.dicom.xmlmodel import to_xml
 from dicomweb_server.model.errors import NotAcceptable
 from dicomweb_server.web import params
-from dicomweb_server.web.mediatypes import ContentType, content_type
+from dicomweb_server.web.mediatypes import ContentType, content_type, members
 
 
 class Form(StrEnum):
@@ -33,7 +33,6 @@ _NAMED = {
     "text/json": Form.PLAIN_JSON,
     "application/dicom+xml": Form.XML,
 }
-_MEMBER = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*")+')
 _Q = re.compile(r"0(\.\d{0,3})?|1(\.0{0,3})?")
 
 
@@ -45,7 +44,7 @@ def form(request: Request, offered: Sequence[Form]) -> Form:
     asked = params.single(request, "accept")
     accepts = asked.value if asked is not None else request.headers.get("accept", "*/*")
     weights: dict[Form, float] = {}
-    for member in (content_type(text) for text in _MEMBER.findall(accepts[:8192])):
+    for member in (content_type(text) for text in members(accepts[:8192])):
         meant = _meant(member, offered) if member is not None else None
         if member is not None and meant is not None and meant in offered:
             weights.setdefault(meant, _weight(member))

@@ -15,19 +15,24 @@ import orjson
 
 from dicomweb_server.dicom.build import BulkPart
 from dicomweb_server.dicom.xmlmodel import from_xml
-from dicomweb_server.model.errors import BadRequest, TooLarge
+from dicomweb_server.model.errors import BackendFailed, BadRequest, TooLarge
 from dicomweb_server.model.records import DicomJson
 from dicomweb_server.pool.base import Pool
-from dicomweb_server.web.assembling import SOP_CLASS, SOP_INSTANCE, assemble, references, uid_of
+from dicomweb_server.web.assembling import SOP_CLASS, SOP_INSTANCE, assemble, nested_deeper, references, uid_of
 from dicomweb_server.web.batch import Batch
+from dicomweb_server.web.budget import Budget
 from dicomweb_server.web.mediatypes import ContentType, content_type
 from dicomweb_server.web.parts import Begin, Data, End, PartReader
 from dicomweb_server.web.staging import StagedFile
 
 JSON_TYPES = frozenset({"application/dicom+json", "application/json"})
 XML_TYPES = frozenset({"application/dicom+xml"})
-MAX_METADATA = 64 << 20
-"""Bytes of one metadata part: it is read in one piece."""
+MAX_METADATA = 32 << 20
+"""Bytes of the metadata of one request, and of all requests that are worked on: they are read in one piece."""
+MAX_VALUES = 4_000_000
+"""Each takes some 100 bytes once it is read."""
+MAX_NESTING = 256
+"""Of arrays and objects: four of them make one level of sequences."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +52,20 @@ async def store(body: AsyncIterator[bytes], kind: ContentType, batch: Batch, *, 
         family = XML_TYPES if kind.root in XML_TYPES else JSON_TYPES
         metadata = [part for part in parts if part.kind.kind in family]
         bulk = [part for part in parts if part.kind.kind not in family]
-        for data_set in await asyncio.to_thread(_data_sets, metadata, kind.root):
-            await _hand_over(data_set, _referred(data_set, bulk, url), batch, pool)
+        async with _METADATA.held(_size(metadata)):
+            for data_set in await asyncio.to_thread(_data_sets, metadata, kind.root, batch.limits.max_parts):
+                await _hand_over(data_set, _referred(data_set, bulk, url), batch, pool)
+
+
+_METADATA = Budget(MAX_METADATA)
+
+
+def _size(parts: Sequence[SentPart]) -> int:
+    """Of their content. Raises TooLarge when it is more than is read."""
+    size = sum(part.file.size for part in parts)
+    if size > MAX_METADATA:
+        raise TooLarge(f"metadata is longer than {MAX_METADATA} bytes")
+    return size
 
 
 async def _staged(body: AsyncIterator[bytes], kind: ContentType, batch: Batch, files: AsyncExitStack) -> list[SentPart]:
@@ -70,10 +87,8 @@ async def _staged(body: AsyncIterator[bytes], kind: ContentType, batch: Batch, f
     return parts
 
 
-def _data_sets(parts: Sequence[SentPart], root: str) -> list[Any]:
+def _data_sets(parts: Sequence[SentPart], root: str, most: int) -> list[Any]:
     """JSON: one part with an array of data sets. XML: a part for each (S-03)."""
-    if any(part.file.size > MAX_METADATA for part in parts):
-        raise TooLarge(f"metadata is longer than {MAX_METADATA} bytes")
     documents = [part.file.path.read_bytes() for part in parts]
     if root in XML_TYPES:
         found: list[Any] = [from_xml(document) for document in documents]
@@ -81,10 +96,16 @@ def _data_sets(parts: Sequence[SentPart], root: str) -> list[Any]:
         found = [data_set for document in documents for data_set in _array(document)]
     if not found:
         raise BadRequest("the body has no metadata")
+    if len(found) > most:
+        raise TooLarge(f"more than {most} data sets")
+    if any(nested_deeper(data_set, MAX_NESTING) for data_set in found):
+        raise TooLarge("the metadata is nested too deep")
     return found
 
 
 def _array(document: bytes) -> list[Any]:
+    if sum(document.count(sign) for sign in (b"{", b"[", b",")) > MAX_VALUES:
+        raise TooLarge(f"the metadata has more than {MAX_VALUES} values")
     try:
         found = orjson.loads(document)
     except orjson.JSONDecodeError:
@@ -99,8 +120,10 @@ async def _hand_over(data_set: Any, bulk: Mapping[str, Sequence[BulkPart]], batc
     made = batch.receive.stage()
     try:
         await pool.run(assemble, data_set, bulk, made)
-    except BadRequest as error:
+    except (BadRequest, BackendFailed) as error:
         await asyncio.to_thread(made.unlink, missing_ok=True)
+        if isinstance(error, BackendFailed) and error.passing:
+            raise
         batch.refuse(str(error), sop_class=uid_of(data_set, SOP_CLASS), sop_instance=uid_of(data_set, SOP_INSTANCE))
         return
     await batch.submit(made)
@@ -113,7 +136,7 @@ def _referred(data_set: DicomJson, parts: Sequence[SentPart], url: str) -> dict[
         for place in _places(part, url):
             places.setdefault(place, []).append(_bulk_part(part))
     wanted = {
-        reference: reference if reference.startswith("cid:") else urljoin(url, reference)
+        reference: reference if reference.startswith("cid:") else _joined(url, reference)
         for reference in references(data_set)
     }
     return {reference: places[place] for reference, place in wanted.items() if place in places}
@@ -123,13 +146,21 @@ def _places(part: SentPart, url: str) -> list[str]:
     """Under what a part can be referred to: its location, that of all frames when it is one, and its Content-ID."""
     places = []
     if "content-location" in part.headers:
-        location = urljoin(url, part.headers["content-location"])
+        location = _joined(url, part.headers["content-location"])
         places.append(location)
         whole = _FRAME.sub("", location)
         places += [whole] if whole != location else []
     if "content-id" in part.headers:
         places.append("cid:" + part.headers["content-id"].strip("<>"))
     return places
+
+
+def _joined(url: str, reference: str) -> str:
+    """The place a reference means; one that is no URL means only what is written in the same way."""
+    try:
+        return urljoin(url, reference)
+    except ValueError:
+        return reference
 
 
 _FRAME = re.compile(r"/frames/\d+$")

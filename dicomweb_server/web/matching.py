@@ -15,6 +15,9 @@ from dicomweb_server.web.params import Parameter, decoded
 MAX_LENGTH = 1024
 MAX_STARS = 64
 MAX_LIST = 5000
+MAX_ALL = 64
+"""Of values that must all be there: each is a condition of its own."""
+MAX_WORDS = 32
 
 DATE_TIME_VRS = frozenset({"DA", "TM", "DT"})
 _WILDCARD_VRS = frozenset(["AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UN", "UR", "UT"])
@@ -109,13 +112,23 @@ def _of_text(found: Attribute, parameter: Parameter, modes: Modes) -> Meant:
     for member in members:
         _check_text(parameter.name, member)
     if len(members) > 1:
-        return (Match.ALL if modes.multiple_values else Match.LIST), members
+        return _several(parameter.name, members, modes)
     value = members[0]
     if found.vr in _WILDCARD_VRS and ("*" in value or "?" in value):
         return Match.WILDCARD, (value,)
     if found.vr == "PN" and modes.fuzzy:
+        if len(re.findall(r"\w+", value)) > MAX_WORDS:
+            raise BadRequest(f"{parameter.name[:80]} has more than {MAX_WORDS} words")
         return Match.FUZZY, (value,)
     return Match.SINGLE, (value,)
+
+
+def _several(name: str, members: tuple[str, ...], modes: Modes) -> Meant:
+    if not modes.multiple_values:
+        return Match.LIST, members
+    if len(members) > MAX_ALL:
+        raise BadRequest(f"{name[:80]} has more than {MAX_ALL} values")
+    return Match.ALL, members
 
 
 def _members(found: Attribute, parameter: Parameter, modes: Modes) -> tuple[str, ...]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from dicomweb_server.model.errors import BadRequest
 
 _PARAMETER = re.compile(r'\s*;\s*([A-Za-z0-9_-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;"]*))\s*')
+_MEMBER = re.compile(r'(?:[^,"]++|"(?:[^"\\]++|\\.)*+(?:"|\\?\Z))++', re.DOTALL)
+"""Possessive, and a quote that is not closed reaches to the end: so every character is looked at once."""
 _TYPE = re.compile(r"\s*([A-Za-z0-9!#$&^_.+*-]+/[A-Za-z0-9!#$&^_.+*-]+)\s*")
 _BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,./:=? {}%!#$&*^`|~@-]{1,200}")
 
@@ -31,6 +34,11 @@ class ContentType:
         if not _BOUNDARY.fullmatch(boundary) or boundary.endswith(" "):
             raise BadRequest("multipart without a usable boundary")
         return boundary
+
+
+def members(text: str) -> Iterator[str]:
+    """What stands between the commas of a header, where commas in quotes part nothing."""
+    return (found[0] for found in _MEMBER.finditer(text))
 
 
 def content_type(text: str) -> ContentType | None:

@@ -49,7 +49,10 @@ class _At(Enum):
 
 
 class PartReader:
-    """Give it the body in pieces of any size; it says what came whole. Holds back no more than a delimiter."""
+    """Give it the body in pieces of any size; it says what came whole. Holds back no more than a delimiter.
+
+    What was read of the buffer is let go once for each piece, not for each part: pieces may be full of boundaries.
+    """
 
     def __init__(self, boundary: str, *, max_parts: int = MAX_PARTS) -> None:
         self._dashed = b"--" + boundary.encode("latin-1")
@@ -57,6 +60,8 @@ class PartReader:
         self._delimiter = b"\r\n" + self._dashed
         self._max_parts = max_parts
         self._buffer = b""
+        self._place = 0
+        """What lies before it in the buffer is read."""
         self._at = _At.PREAMBLE
         self.parts = 0
 
@@ -69,7 +74,8 @@ class PartReader:
         """Raises BadRequest for what is no multipart body, TooLarge for too many parts or too long a header."""
         if self.finished:
             return
-        self._buffer += piece
+        self._buffer = self._buffer[self._place :] + piece
+        self._place = 0
         steps = {_At.PREAMBLE: self._preamble, _At.HEADERS: self._headers, _At.CONTENT: self._content}
         waiting = False
         while not waiting and not self.finished:
@@ -90,18 +96,18 @@ class PartReader:
         return [], False
 
     def _headers(self) -> tuple[list[Event], bool]:
-        found = _HEADERS_END.search(self._buffer)
-        if (len(self._buffer) if found is None else found.start()) > MAX_HEADER:
+        found = _NO_HEADERS.match(self._buffer, self._place) or _HEADERS_END.search(self._buffer, self._place)
+        if (len(self._buffer) if found is None else found.start()) - self._place > MAX_HEADER:
             raise TooLarge(f"a part's header is longer than {MAX_HEADER} bytes")
         if found is None:
             return [], True
-        headers = _parsed(self._buffer[: found.start()])
-        self._buffer = self._buffer[found.end() :]
+        headers = _parsed(self._buffer[self._place : found.start()])
+        self._place = found.end()
         self._at = _At.CONTENT
         return [Begin(headers)], False
 
     def _content(self) -> tuple[list[Event], bool]:
-        start = self._buffer.find(self._delimiter)
+        start = self._buffer.find(self._delimiter, self._place)
         if start < 0:
             return self._emitted(len(self._buffer) - len(self._delimiter) + 1), True
         after = start + len(self._delimiter)
@@ -113,7 +119,7 @@ class PartReader:
         line_end = _LINE_END.match(rest)
         if line_end is not None:
             events = self._emitted(start)
-            self._next_part(len(self._delimiter) + line_end.end())
+            self._next_part(after + line_end.end())
             return [*events, End()], False
         if _MAY_BECOME_LINE_END.fullmatch(rest) and len(rest) < MAX_PADDING:
             return self._emitted(start), True
@@ -121,24 +127,26 @@ class PartReader:
         return self._emitted(after), False
 
     def _emitted(self, upto: int) -> list[Event]:
-        if upto <= 0:
+        """The content up to a place in the buffer."""
+        if upto <= self._place:
             return []
-        content, self._buffer = self._buffer[:upto], self._buffer[upto:]
+        content, self._place = self._buffer[self._place : upto], upto
         return [Data(content)]
 
     def _next_part(self, begins: int) -> None:
         self.parts += 1
         if self.parts > self._max_parts:
             raise TooLarge(f"more than {self._max_parts} parts")
-        self._buffer = self._buffer[begins:]
+        self._place = begins
         self._at = _At.HEADERS
 
     def _end_of_body(self) -> None:
-        self._buffer = b""
+        self._buffer, self._place = b"", 0
         self._at = _At.EPILOGUE
 
 
-_HEADERS_END = re.compile(rb"\A\r?\n|\r?\n\r?\n")
+_NO_HEADERS = re.compile(rb"\r?\n")
+_HEADERS_END = re.compile(rb"\r?\n\r?\n")
 _LINE_END = re.compile(rb"[ \t]*\r?\n")
 _MAY_BECOME_LINE_END = re.compile(rb"-?|[ \t]*\r?")
 _FOLD = re.compile(rb"\r?\n[ \t]+")

@@ -45,6 +45,12 @@ class Bounds:
     write_seconds: float = 60.0
     """How long a peer may read nothing of an answer that waits for it."""
 
+    max_waiting: int = 64
+    """Requests of one connection that came before the answer to an earlier one was sent."""
+
+    header_grace_seconds: float = 1.0
+    """A header that is under way for longer makes room for a new connection where none is idle."""
+
     linger_seconds: float = 2.0
     """How long a refused peer may go on sending, so that it gets to read why."""
 
@@ -137,6 +143,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._unheard = self._body_size = self._body_mark = 0
         self._enter(_At.BODY, self.bounds.body_seconds)
         super().on_headers_complete()
+        if len(self.pipeline) > self.bounds.max_waiting:
+            self._enter(_At.LINGER, self.bounds.linger_seconds)
 
     def on_body(self, body: bytes) -> None:
         if self._refused:
@@ -201,8 +209,12 @@ class BoundedProtocol(HttpToolsProtocol):
         return self._body_size - self._body_mark >= self.bounds.body_rate * self.bounds.body_seconds
 
     def _room_made(self) -> bool:
-        """Whether an idle connection could be closed for a new one."""
-        idle = [other for other in self.connections if isinstance(other, BoundedProtocol) and other._at is _At.IDLE]
+        """Whether an idle connection, or one with half a request, could be closed for a new one."""
+        others = [other for other in self.connections if isinstance(other, BoundedProtocol)]
+        late = self.loop.time() - self.bounds.header_grace_seconds
+        idle = [other for other in others if other._at is _At.IDLE] or [
+            other for other in others if other._at is _At.HEADER and other._answered and other._since < late
+        ]
         if not idle:
             return False
         oldest = min(idle, key=lambda other: other._since)

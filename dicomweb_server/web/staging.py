@@ -6,17 +6,25 @@ import asyncio
 import errno
 import os
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
+from typing import ClassVar
 
 from dicomweb_server.model.errors import BackendFailed, OutOfResources
 
 GATHERED = 1 << 20
+LEAST_GATHERED = 64 << 10
+ALL_GATHERED = 64 << 20
+"""Bytes of all parts of this process together; beyond them a part is written in small pieces."""
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE})
 
 
 class StagedFile:
     """A new file at ``path``. It is removed again at the end, unless it is to be kept."""
+
+    _all_gathered: ClassVar[int] = 0
+    _counting: ClassVar[Lock] = Lock()
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -38,9 +46,9 @@ class StagedFile:
     async def write(self, content: bytes) -> None:
         """Raises OutOfResources when the disk is full."""
         self._pieces.append(content)
-        self._gathered += len(content)
+        self._gather(len(content))
         self.size += len(content)
-        if self._gathered >= GATHERED:
+        if self._gathered >= (GATHERED if StagedFile._all_gathered < ALL_GATHERED else LEAST_GATHERED):
             await asyncio.to_thread(self._flush)
 
     async def close(self) -> None:
@@ -56,8 +64,14 @@ class StagedFile:
         os.close(self._descriptor)
         self._descriptor = -1
 
+    def _gather(self, size: int) -> None:
+        with StagedFile._counting:
+            self._gathered += size
+            StagedFile._all_gathered += size
+
     def _flush(self) -> None:
-        pieces, self._pieces, self._gathered = self._pieces, [], 0
+        pieces, self._pieces = self._pieces, []
+        self._gather(-self._gathered)
         try:
             if self._descriptor < 0:
                 self._descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
@@ -70,6 +84,7 @@ class StagedFile:
             raise BackendFailed("what was sent could not be written") from None
 
     def _drop(self) -> None:
+        self._gather(-self._gathered)
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1

@@ -36,6 +36,8 @@ class BrokenOff(BadRequest):
 _WBITS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 _FREE_OF_RATIO = 64 * MIB
 _PIECE = 64 * 1024
+_SLICE = 16 * 1024
+"""Given to the decompressor at a time, which copies what it leaves over."""
 
 
 async def body(request: Request, limits: UploadLimits) -> AsyncGenerator[bytes, None]:
@@ -91,6 +93,10 @@ class _Inflate:
     def __call__(self, piece: bytes) -> Iterator[bytes]:
         if not piece and not self._inner.eof:
             raise BrokenOff("the compressed body ends in the middle")
+        for at in range(0, len(piece), _SLICE):
+            yield from self._inflated(piece[at : at + _SLICE])
+
+    def _inflated(self, piece: bytes) -> Iterator[bytes]:
         self._taken += len(piece)
         while piece:
             if self._inner.eof:
