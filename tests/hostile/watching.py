@@ -55,7 +55,7 @@ def echoes(server: RunningServer) -> bool:
 def troubles(server: RunningServer, since: int = 0) -> list[str]:
     """Lines of the log that tell of something nobody foresaw."""
     lines = server.log.read_bytes()[since:].decode(errors="replace").splitlines()
-    return [line for line in lines if '"level":"error"' in line or "Traceback" in line or "ended" in line]
+    return [line for line in lines if '"level":"error"' in line or "Traceback" in line]
 
 
 @contextmanager
