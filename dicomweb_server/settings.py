@@ -146,6 +146,14 @@ class Cache:
     """How long metadata of a series waits for its instances, where the source cannot describe them."""
     fetchers: int = 2
     """Instances fetched side by side, each in a thread of the worker process."""
+    max_bytes: int = 0
+    """Bytes that may be held of what sources can send again; the series unviewed for longest leave. 0: no bound."""
+    max_age_days: float = 0.0
+    """Series that nobody viewed for so long leave, where a source can send them again. 0: none."""
+    keep_viewed_seconds: float = 600.0
+    """What was viewed within this stays, whatever the bounds."""
+    evict_seconds: float = 60.0
+    """How often the bounds are looked at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

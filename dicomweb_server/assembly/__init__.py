@@ -8,6 +8,15 @@ from dicomweb_server.assembly.backends import Backends, open_backends
 from dicomweb_server.assembly.doors import open_dimse, open_web
 from dicomweb_server.assembly.receiving import open_receive
 from dicomweb_server.assembly.upstream import open_sources
-from dicomweb_server.assembly.work import open_worker
+from dicomweb_server.assembly.work import eviction, open_worker
 
-__all__ = ["Backends", "open_backends", "open_dimse", "open_receive", "open_sources", "open_web", "open_worker"]
+__all__ = [
+    "Backends",
+    "eviction",
+    "open_backends",
+    "open_dimse",
+    "open_receive",
+    "open_sources",
+    "open_web",
+    "open_worker",
+]

@@ -30,6 +30,7 @@ def open_web(settings: Settings) -> Iterator[uvicorn.Server]:
     from dicomweb_server.retrieve.metadata import Metadata
     from dicomweb_server.retrieve.search import Search, Searched
     from dicomweb_server.retrieve.shelf import Shelf
+    from dicomweb_server.retrieve.views import Views
     from dicomweb_server.web.app import make_app
     from dicomweb_server.web.protocol import Bounds
     from dicomweb_server.web.server import make_server
@@ -42,7 +43,8 @@ def open_web(settings: Settings) -> Iterator[uvicorn.Server]:
         open_sources(settings, backends) as sources,
     ):
         arrival = _arrival(settings, backends, sources) if sources else None
-        shelf = Shelf(backends.catalog, backends.objects, arrival=arrival)
+        views = Views(backends.catalog.caching) if sources else None
+        shelf = Shelf(backends.catalog, backends.objects, arrival=arrival, views=views)
         asked = [
             Searched(sources[each.name], each.search_seconds) for each in settings.sources if each.search == "merge"
         ]

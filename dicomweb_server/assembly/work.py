@@ -8,23 +8,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from dicomweb_server.assembly.backends import open_backends, open_pool
+from dicomweb_server.assembly.backends import Backends, open_backends, open_pool
 from dicomweb_server.assembly.receiving import open_receive
 from dicomweb_server.assembly.upstream import open_sources
 from dicomweb_server.model.messages import Kind
 from dicomweb_server.settings import Settings
 
 if TYPE_CHECKING:
+    from dicomweb_server.ingest.eviction import Evict
     from dicomweb_server.workers.loop import Worker
+    from dicomweb_server.workers.periodic import Periodic
 
+
+DAY_SECONDS = 86_400
 
 FETCHED_AT_ONCE = 8
 """Instances one fetcher takes together: what a viewer asks for meanwhile waits no longer than for those."""
 
 
 @contextmanager
-def open_worker(settings: Settings) -> Iterator[list[Worker]]:
-    """Workers to be run side by side."""
+def open_worker(settings: Settings) -> Iterator[list[Worker | Periodic]]:
+    """Workers, and periodic work, to be run side by side."""
     from dicomweb_server.ingest.collect import CacheSeries
     from dicomweb_server.ingest.fetch import Fetch
     from dicomweb_server.preprocess.thumbnails import Preprocess
@@ -32,6 +36,7 @@ def open_worker(settings: Settings) -> Iterator[list[Worker]]:
     from dicomweb_server.reconcile.series import ReconcileSeries
     from dicomweb_server.workers import policy
     from dicomweb_server.workers.loop import Stage, Worker
+    from dicomweb_server.workers.periodic import Periodic
 
     with (
         open_backends(settings) as backends,
@@ -48,7 +53,7 @@ def open_worker(settings: Settings) -> Iterator[list[Worker]]:
         }
         name = f"{socket.gethostname()}-{os.getpid()}"
         tries = policy.Policy(attempts=settings.work.attempts)
-        workers = [
+        workers: list[Worker | Periodic] = [
             Worker(backends.queue, backends.signals, stages, f"{name}-{number}", policy=tries)
             for number in range(settings.work.threads)
         ]
@@ -67,4 +72,19 @@ def open_worker(settings: Settings) -> Iterator[list[Worker]]:
             )
             for number in range(settings.cache.fetchers if sources else 0)
         ]
+        if settings.cache.max_bytes or settings.cache.max_age_days:
+            workers.append(Periodic("eviction", eviction(settings, backends), settings.cache.evict_seconds))
         yield workers
+
+
+def eviction(settings: Settings, backends: Backends) -> Evict:
+    from dicomweb_server.ingest.eviction import Evict
+
+    return Evict(
+        backends.objects,
+        backends.catalog.caching,
+        backends.signals,
+        max_bytes=settings.cache.max_bytes,
+        max_age_seconds=settings.cache.max_age_days * DAY_SECONDS,
+        keep_viewed_seconds=settings.cache.keep_viewed_seconds,
+    )

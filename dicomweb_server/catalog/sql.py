@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dicomweb_server.catalog.announcing import SqlPulling
 from dicomweb_server.catalog.base import Catalog
+from dicomweb_server.catalog.caching import SqlCaching
 from dicomweb_server.catalog.changelog import SqlChanges
 from dicomweb_server.catalog.database import Database
 from dicomweb_server.catalog.holdings import SqlHoldings
@@ -13,7 +14,7 @@ from dicomweb_server.catalog.search import SqlSearch
 
 
 class SqlCatalog:
-    """Six faces of one database; ``database`` is what the SQL queue is opened on."""
+    """Seven faces of one database; ``database`` is what the SQL queue is opened on."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -23,6 +24,7 @@ class SqlCatalog:
         self.changes = SqlChanges(database)
         self.pulling = SqlPulling(database)
         self.inventory = SqlInventory(database)
+        self.caching = SqlCaching(database)
 
     def close(self) -> None:
         self.database.close()

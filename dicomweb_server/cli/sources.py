@@ -10,7 +10,7 @@ from dicomweb_server import assembly
 from dicomweb_server.cli.flags import Commands, add_common, loaded
 from dicomweb_server.ingest.collect import Collect
 from dicomweb_server.model.errors import DicomwebError
-from dicomweb_server.model.ids import StudyKey, uid
+from dicomweb_server.model.ids import InstanceKey, Scope, SeriesKey, StudyKey, uid
 from dicomweb_server.model.messages import Band, Kind, Ticket
 from dicomweb_server.settings import SettingsError
 from dicomweb_server.signals.base import TICKETS
@@ -26,6 +26,15 @@ def add(commands: Commands) -> None:
     add_common(fetch)
     fetch.add_argument("studies", metavar="STUDY_UID", nargs="+")
     fetch.set_defaults(run=run_fetch)
+    purge = commands.add_parser("purge", help="let go of what the sources can send again; it stays searchable")
+    add_common(purge)
+    _add_scope(purge)
+    purge.set_defaults(run=run_purge)
+    pin = commands.add_parser("pin", help="keep what is cached of a study, whatever the bounds of the cache")
+    add_common(pin)
+    _add_scope(pin)
+    pin.add_argument("--off", action="store_true", help="no longer")
+    pin.set_defaults(run=run_pin)
 
 
 def run_doctor(chosen: argparse.Namespace) -> int:
@@ -56,6 +65,38 @@ def run_fetch(chosen: argparse.Namespace) -> int:
             backends.signals.announce(TICKETS)
             print(f"{study}: {len(missing)} instances queued from {source}")
     return 1 if failed else 0
+
+
+def run_purge(chosen: argparse.Namespace) -> int:
+    settings, _ = loaded(chosen)
+    with assembly.open_backends(settings) as backends:
+        gone = assembly.eviction(settings, backends).purge(_scope(chosen))
+    print(f"{gone} instances left the cache")
+    return 0
+
+
+def run_pin(chosen: argparse.Namespace) -> int:
+    settings, _ = loaded(chosen)
+    with assembly.open_backends(settings) as backends:
+        count = backends.catalog.caching.pin(_scope(chosen), pinned=not chosen.off)
+    print(f"{count} instances are {'no longer ' if chosen.off else ''}kept")
+    return 0 if count else 1
+
+
+def _add_scope(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("uids", metavar="UID", nargs="+", help="of a study, and where wanted of a series and instance")
+
+
+def _scope(chosen: argparse.Namespace) -> Scope:
+    uids = [uid(each, "UID") for each in chosen.uids]
+    match uids:
+        case [study]:
+            return StudyKey(study)
+        case [study, series]:
+            return SeriesKey(study, series)
+        case [study, series, instance]:
+            return InstanceKey(study, series, instance)
+    raise SettingsError("at most three UIDs: of a study, a series and an instance")
 
 
 def report(tried: Sequence[Checked]) -> str:

@@ -17,6 +17,7 @@ from dicomweb_server.model.records import Version
 from dicomweb_server.objects.base import ObjectStore
 from dicomweb_server.retrieve.arrival import Arrival
 from dicomweb_server.retrieve.freshness import Freshness, Remembered
+from dicomweb_server.retrieve.views import Views
 
 FRAME_STALE_SECONDS = 0.5
 """Stored bytes never change, so a frame may be served from what was true a moment ago."""
@@ -44,10 +45,12 @@ class Shelf:
         objects: ObjectStore,
         *,
         arrival: Arrival | None = None,
+        views: Views | None = None,
         instances: int = 20_000,
         series: int = 2_000,
     ) -> None:
         self.arrival = arrival
+        self._views = views
         self.catalog = catalog
         self.objects = objects
         self._instances: Remembered[Held] = Remembered(instances)
@@ -63,6 +66,8 @@ class Shelf:
             generation = self._instances.generation
             held = self.held(await self._version(key))
             self._instances.put(key, held, generation=generation)
+        if self._views is not None:
+            self._views.note(key.of_series)
         return held
 
     async def instances(self, scope: Scope) -> list[Held]:
@@ -71,7 +76,11 @@ class Shelf:
             return [await self.instance(scope, within_seconds=0.0)]
         if self.arrival is not None:
             await self.arrival.whole(scope)
-        return [self.held(version) for version in await asyncio.to_thread(self.catalog.holdings.versions, scope)]
+        versions = await asyncio.to_thread(self.catalog.holdings.versions, scope)
+        if self._views is not None:
+            for series in {version.key.of_series for version in versions}:
+                self._views.note(series)
+        return [self.held(version) for version in versions]
 
     async def series(self, key: SeriesKey) -> SeriesProgress:
         """Raises NotFound, Gone."""
@@ -81,6 +90,8 @@ class Shelf:
             generation = self._series.generation
             found = await asyncio.to_thread(self.catalog.holdings.series_progress, key)
             self._series.put(key, found, generation=generation)
+        if self._views is not None:
+            self._views.note(key)
         return found
 
     async def study(self, key: StudyKey) -> tuple[SeriesProgress, ...]:

@@ -18,6 +18,7 @@ from dicomweb_server.model.messages import Band, Kind, Lease, Ticket
 from dicomweb_server.model.results import Again, Failed, Result
 from dicomweb_server.queues.base import Queue
 from dicomweb_server.signals.base import TICKETS, Signals
+from dicomweb_server.workers.periodic import Periodic
 from dicomweb_server.workers.policy import Policy
 
 log = logging.getLogger(__name__)
@@ -117,7 +118,7 @@ def _kind(lease: Lease) -> Kind:
     return lease.ticket.kind
 
 
-def run_all(workers: Iterable[Worker], stop: threading.Event) -> None:
+def run_all(workers: Iterable[Worker | Periodic], stop: threading.Event) -> None:
     """Run several workers side by side until ``stop``; returns when all have finished their batches."""
     threads = [threading.Thread(target=worker.run, args=(stop,), name=worker.name) for worker in workers]
     for thread in threads:
