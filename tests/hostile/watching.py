@@ -13,7 +13,7 @@ from pynetdicom.sop_class import Verification
 from tests.journeys.server import RunningServer
 
 MIB = 1 << 20
-MOST = {"web": 1024 * MIB, "dimse": 1024 * MIB, "worker": 512 * MIB, "supervisor": 128 * MIB}
+MOST = {"web": 2048 * MIB, "dimse": 2048 * MIB, "worker": 512 * MIB, "supervisor": 128 * MIB}
 """The bounds of docs/limits.md: resident bytes of each role's process at its worst moment."""
 
 
