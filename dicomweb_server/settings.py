@@ -55,6 +55,10 @@ class Http:
     """Whether DELETE removes studies, series and instances."""
     strict_accept: bool = False
     """Answer 406 to a request without Accept, by the letter of PS3.18 8.7.5, instead of taking it as */*."""
+    rendered_representative: bool = False
+    """Answer /rendered of a study or series with one image where no multipart is accepted, instead of 406."""
+    wado_uri_as_stored: bool = False
+    """Answer WADO-URI for application/dicom as stored where it names no transferSyntax, not in Explicit VR."""
     max_body_bytes: int = 64 << 30
     """The longest request body taken."""
     max_parts: int = 10_000

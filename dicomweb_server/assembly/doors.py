@@ -28,8 +28,10 @@ def open_web(settings: Settings) -> Iterator[uvicorn.Server]:
     from dicomweb_server.retrieve.bulkdata import Bulkdata
     from dicomweb_server.retrieve.frames import Frames
     from dicomweb_server.retrieve.metadata import Metadata
+    from dicomweb_server.retrieve.rendered import Rendered
     from dicomweb_server.retrieve.search import Search, Searched
     from dicomweb_server.retrieve.shelf import Shelf
+    from dicomweb_server.retrieve.thumbnails import Thumbnails
     from dicomweb_server.retrieve.views import Views
     from dicomweb_server.web.app import make_app
     from dicomweb_server.web.protocol import Bounds
@@ -48,6 +50,7 @@ def open_web(settings: Settings) -> Iterator[uvicorn.Server]:
         asked = [
             Searched(sources[each.name], each.search_seconds) for each in settings.sources if each.search == "merge"
         ]
+        rendered = Rendered(shelf, pool)
         services = Services(
             catalog=backends.catalog,
             objects=backends.objects,
@@ -57,6 +60,10 @@ def open_web(settings: Settings) -> Iterator[uvicorn.Server]:
             frames=Frames(shelf),
             metadata=Metadata(shelf),
             bulkdata=Bulkdata(shelf),
+            rendered=rendered,
+            thumbnails=Thumbnails(rendered),
+            rendered_representative=settings.http.rendered_representative,
+            wado_uri_as_stored=settings.http.wado_uri_as_stored,
             strict_accept=settings.http.strict_accept,
             search=Search(backends.catalog, arrival, asked),
             deletion=Delete(backends.objects, backends.catalog.holdings, backends.signals),

@@ -11,7 +11,7 @@ from typing import Any
 
 import imagecodecs
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from dicomweb_server.dicom.dataset import Attributes
 from dicomweb_server.dicom.icons import icon
@@ -20,6 +20,7 @@ from dicomweb_server.dicom.pixels.colour import as_rgb
 from dicomweb_server.dicom.pixels.decode import Frame, checked_stream, decode
 from dicomweb_server.dicom.pixels.facts import ImageFacts
 from dicomweb_server.dicom.pixels.families import Family, family
+from dicomweb_server.dicom.rendering.formats import written
 from dicomweb_server.dicom.rendering.modality import significant
 from dicomweb_server.dicom.rendering.palette import has_palette
 from dicomweb_server.dicom.rendering.picture import Subject, grey_stage, picture
@@ -45,6 +46,12 @@ def thumbnail(data: bytes, subject: Subject, *, side: int = SIDE, quality: int =
 def icon_of(attributes: Attributes, *, side: int = SIDE) -> bytes:
     """The icon of an instance that has no picture."""
     return icon(attributes.text("00080060"), width=side, height=side)
+
+
+def fitted(picture: bytes, width: int, height: int, media_type: str) -> bytes:
+    """A finished picture scaled up or down to fit a box, its aspect kept, as a file of ``media_type``."""
+    with Image.open(io.BytesIO(picture)) as image:
+        return written(ImageOps.contain(image, (width, height), Image.Resampling.BILINEAR), media_type, quality=85)
 
 
 def _decoded(data: bytes, facts: ImageFacts, side: int) -> Frame:

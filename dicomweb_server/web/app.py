@@ -11,7 +11,21 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Route
 
 from dicomweb_server.model.errors import DicomwebError
-from dicomweb_server.web import capabilities, deleting, instances, operations, page, problems, qido, stow, viewer, wado
+from dicomweb_server.web import (
+    capabilities,
+    deleting,
+    instances,
+    operations,
+    page,
+    problems,
+    qido,
+    rendered,
+    stow,
+    thumbnails,
+    viewer,
+    wado,
+    wado_uri,
+)
 from dicomweb_server.web.address import AddressRules
 from dicomweb_server.web.cors import Cors, CorsRules
 from dicomweb_server.web.envelope import Envelope
@@ -70,6 +84,14 @@ def dicomweb(options: WebOptions) -> list[BaseRoute]:
         STUDY + "/metadata": Resource(GET=wado.metadata),
         INSTANCE + "/bulkdata/{path:path}": Resource(GET=wado.bulkdata),
         INSTANCE: Resource(GET=instances.retrieve, DELETE=delete),
+        INSTANCE + "/frames/{frames}/rendered": Resource(GET=rendered.frames),
+        INSTANCE + "/frames/{frames}/thumbnail": Resource(GET=thumbnails.frames),
+        INSTANCE + "/rendered": Resource(GET=rendered.retrieve),
+        INSTANCE + "/thumbnail": Resource(GET=thumbnails.retrieve),
+        SERIES + "/thumbnail": Resource(GET=thumbnails.retrieve),
+        STUDY + "/thumbnail": Resource(GET=thumbnails.retrieve),
+        SERIES + "/rendered": Resource(GET=rendered.retrieve),
+        STUDY + "/rendered": Resource(GET=rendered.retrieve),
         "/studies": Resource(GET=qido.studies, POST=stow.store),
         STUDY + "/series": Resource(GET=qido.series_of_study),
         SERIES + "/instances": Resource(GET=qido.instances_of_series),
@@ -84,7 +106,8 @@ def dicomweb(options: WebOptions) -> list[BaseRoute]:
         INSTANCE + "/pixeldata": Resource(GET=instances.pixeldata),
         SERIES + "/pixeldata": Resource(GET=instances.pixeldata),
         STUDY + "/pixeldata": Resource(GET=instances.pixeldata),
-        "": Resource(OPTIONS=capabilities.answer),
+        "/wado": Resource(GET=wado_uri.retrieve),
+        "": Resource(GET=wado_uri.retrieve, OPTIONS=capabilities.answer),
         "/capabilities": Resource(GET=capabilities.answer),
     }
     return [Route(options.address.root + path, resource) for path, resource in table.items()]

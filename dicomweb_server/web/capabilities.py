@@ -13,7 +13,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from dicomweb_server.web import address, datasets, stow
+from dicomweb_server.dicom.rendering.media import IMAGES, REPORTS
+from dicomweb_server.web import address, datasets, rendered_request, stow, thumbnails, wado_uri
 from dicomweb_server.web.mediatypes import content_type
 from dicomweb_server.web.resource import Resource
 
@@ -96,6 +97,12 @@ def _method(path: str, name: str) -> Method:
     if name in ("GET", "HEAD") and path in _SEARCHES:
         keys = [spelling for tag in _SEARCHES[path] for spelling in (keyword_for_tag(tag), f"{tag:08X}")]
         return Method(name, query=(*_CONTROLS, *keys), gives=tuple(datasets.SEARCH))
+    if name in ("GET", "HEAD") and path.endswith("/rendered"):
+        return Method(name, query=rendered_request.PARAMETERS, gives=(*IMAGES, *REPORTS, "application/pdf"))
+    if name in ("GET", "HEAD") and path.endswith("/thumbnail"):
+        return Method(name, query=thumbnails.PARAMETERS, gives=IMAGES)
+    if name in ("GET", "HEAD") and path in ("", "/wado"):
+        return Method(name, query=wado_uri.PARAMETERS, gives=("application/dicom", *IMAGES, *REPORTS))
     return Method(name)
 
 

@@ -43,6 +43,17 @@ async def retrieve(request: Request) -> ASGIApp:
     return await _instances(request, given, missing=len(held) - len(given))
 
 
+async def single(request: Request, held: Held, wanted: Accepted) -> ASGIApp:
+    """One instance alone. Raises NotAcceptable."""
+    form = _form(wanted, held, alone=True)
+    if form is None:
+        raise NotAcceptable(
+            f"stored as {held.syntax.uid} and cannot be given in the transfer syntax asked for",
+            available=accept.instance_available(held.syntax, accept.stored_only(held.syntax)),
+        )
+    return await _instances(request, [(held, form)], missing=0)
+
+
 def _form(wanted: Accepted, held: Held, *, alone: bool) -> Form | None:
     return accept.for_instance(wanted, held.syntax, accept.stored_only(held.syntax), parts=1 if alone else 2)
 

@@ -13,8 +13,10 @@ from dicomweb_server.pool.base import Pool
 from dicomweb_server.retrieve.bulkdata import Bulkdata
 from dicomweb_server.retrieve.frames import Frames
 from dicomweb_server.retrieve.metadata import Metadata
+from dicomweb_server.retrieve.rendered import Rendered
 from dicomweb_server.retrieve.search import Search
 from dicomweb_server.retrieve.shelf import Shelf
+from dicomweb_server.retrieve.thumbnails import Thumbnails
 from dicomweb_server.web.ports import Deleting, Receiving
 
 
@@ -29,9 +31,15 @@ class Services:
     metadata: Metadata
     bulkdata: Bulkdata
     search: Search
+    rendered: Rendered
+    thumbnails: Thumbnails
     deletion: Deleting | None = None
     strict_accept: bool = False
     """406 for a request without Accept, by the letter (C-20)."""
+    rendered_representative: bool = False
+    """One image for a study or series where no multipart is accepted, in place of 406 (R-01)."""
+    wado_uri_as_stored: bool = False
+    """What WADO-URI gives of application/dicom without transferSyntax: the stored file, or Explicit VR (U-03)."""
 
 
 def services_of(request: Request) -> Services:

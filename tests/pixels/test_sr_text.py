@@ -8,7 +8,8 @@ from xml.etree import ElementTree
 import pytest
 
 from dicomweb_server.dicom.dataset import Attributes
-from dicomweb_server.dicom.rendering.sr_text import MEDIA_TYPES, is_report, report
+from dicomweb_server.dicom.rendering.media import REPORTS
+from dicomweb_server.dicom.rendering.sr_text import is_report, report
 from tests import corpus
 from tests.pixels.reading import attributes, dataset
 
@@ -78,7 +79,7 @@ def test_very_deep_trees_end_somewhere() -> None:
     "name",
     [n for n in corpus.names("generated/mod/", "real/") if "sr_" in n.rsplit("/", 1)[-1] or n.endswith("ko.dcm")],
 )
-@pytest.mark.parametrize("media_type", MEDIA_TYPES)
+@pytest.mark.parametrize("media_type", REPORTS)
 def test_reports_of_the_corpus_can_be_read(name: str, media_type: str) -> None:
     ds = dataset(name)
     tree = attributes(ds)

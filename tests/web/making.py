@@ -21,8 +21,10 @@ from dicomweb_server.objects.memory import MemoryStore
 from dicomweb_server.retrieve.bulkdata import Bulkdata
 from dicomweb_server.retrieve.frames import Frames
 from dicomweb_server.retrieve.metadata import Metadata
+from dicomweb_server.retrieve.rendered import Rendered
 from dicomweb_server.retrieve.search import Search
 from dicomweb_server.retrieve.shelf import Shelf
+from dicomweb_server.retrieve.thumbnails import Thumbnails
 from dicomweb_server.web.app import WebOptions, make_app
 from dicomweb_server.web.ports import Deleting, Receiving
 from dicomweb_server.web.services import Services
@@ -143,6 +145,8 @@ def services(
         metadata=Metadata(shelf),
         bulkdata=Bulkdata(shelf),
         search=Search(catalog),
+        rendered=Rendered(shelf, HerePool()),
+        thumbnails=Thumbnails(Rendered(shelf, HerePool())),
         receive=receive or ReadingReceive(Path("/nonexistent")),
         pool=HerePool(),
         deletion=deletion,

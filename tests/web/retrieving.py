@@ -14,8 +14,10 @@ from dicomweb_server.model.ids import InstanceKey
 from dicomweb_server.retrieve.bulkdata import Bulkdata
 from dicomweb_server.retrieve.frames import Frames
 from dicomweb_server.retrieve.metadata import Metadata
+from dicomweb_server.retrieve.rendered import Rendered
 from dicomweb_server.retrieve.search import Search
 from dicomweb_server.retrieve.shelf import Shelf
+from dicomweb_server.retrieve.thumbnails import Thumbnails
 from dicomweb_server.web.app import make_app
 from dicomweb_server.web.services import Services
 from tests.holding import Holding, holding
@@ -68,6 +70,8 @@ def door(folder: Path, *names: str) -> Iterator[Door]:
             metadata=Metadata(shelf),
             bulkdata=Bulkdata(shelf),
             search=Search(held.catalog),
+            rendered=Rendered(shelf, HerePool()),
+            thumbnails=Thumbnails(Rendered(shelf, HerePool())),
         )
         yield Door(held, services, keys)
 

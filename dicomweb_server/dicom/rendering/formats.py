@@ -1,25 +1,19 @@
-"""Display images as files: JPEG, PNG, GIF, JPEG 2000, JPEG XL (R-10, R-14)."""
+"""Display images as files: JPEG, PNG, GIF, JPEG 2000 (plain and high-throughput), JPEG XL (R-10, R-14)."""
 
 from __future__ import annotations
 
 import io
+import struct
 from collections.abc import Sequence
 from typing import Any
 
 import imagecodecs
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
+from dicomweb_server.dicom.rendering.media import IMAGES
 from dicomweb_server.model.errors import NotAcceptable
-
-MEDIA_TYPES = ("image/jpeg", "image/png", "image/gif", "image/jp2", "image/jxl")
-MULTI_FRAME_TYPES = ("image/gif",)
-
-_HOLDS_PROFILE = {"image/jpeg", "image/png"}
-
-
-def holds_profile(media_type: str) -> bool:
-    return media_type in _HOLDS_PROFILE
 
 
 def written(image: Image.Image, media_type: str, *, quality: int = 90, profile: bytes | None = None) -> bytes:
@@ -35,15 +29,41 @@ def written(image: Image.Image, media_type: str, *, quality: int = 90, profile: 
         case "image/jp2":
             level = 25 + quality // 3
             return bytes(imagecodecs.jpeg2k_encode(np.asarray(image), level, codecformat="jp2", numthreads=1))
+        case "image/jph":
+            return _jph(np.asarray(image))
         case "image/jxl":
             return bytes(imagecodecs.jpegxl_encode(np.asarray(image), quality, lossless=False, numthreads=1))
-    raise NotAcceptable(f"images are not written as {media_type[:80]}", available=MEDIA_TYPES)
+    raise NotAcceptable(f"images are not written as {media_type[:80]}", available=IMAGES)
 
 
 def animated(images: Sequence[Image.Image], *, milliseconds: float = 100.0) -> bytes:
     """All images as one looping GIF. Browsers play nothing faster than 20 ms an image."""
     first, *rest = images
     return _saved(first, "GIF", save_all=True, append_images=rest, duration=max(20, round(milliseconds)), loop=0)
+
+
+def _jph(pixels: NDArray[np.uint8]) -> bytes:
+    """A high-throughput codestream, reversible, in the boxes of a JPH file (ITU-T T.814 D)."""
+    codestream = bytes(imagecodecs.htj2k_encode(pixels, reversible=True))
+    rows, columns = pixels.shape[:2]
+    samples = pixels.shape[2] if pixels.ndim == 3 else 1
+    size = struct.pack(">IIHBBBB", rows, columns, samples, 7, 7, 0, 0)
+    colour = struct.pack(">BBBI", 1, 0, 0, _SRGB if samples == 3 else _GREYSCALE)
+    return b"".join(
+        (
+            _box(b"jP  ", b"\r\n\x87\n"),
+            _box(b"ftyp", b"jph \0\0\0\0jph "),
+            _box(b"jp2h", _box(b"ihdr", size) + _box(b"colr", colour)),
+            _box(b"jp2c", codestream),
+        )
+    )
+
+
+_SRGB, _GREYSCALE = 16, 17
+
+
+def _box(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I4s", len(content) + 8, kind) + content
 
 
 def _saved(image: Image.Image, kind: str, **options: Any) -> bytes:

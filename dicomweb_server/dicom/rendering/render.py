@@ -10,10 +10,11 @@ from PIL import Image, ImageCms
 from dicomweb_server.dicom.dataset import Attributes
 from dicomweb_server.dicom.pixels.decode import decode
 from dicomweb_server.dicom.rendering.annotate import annotated
-from dicomweb_server.dicom.rendering.formats import animated, holds_profile, written
+from dicomweb_server.dicom.rendering.formats import animated, written
+from dicomweb_server.dicom.rendering.media import HOLD_PROFILE
 from dicomweb_server.dicom.rendering.picture import Subject, picture
 from dicomweb_server.dicom.rendering.request import Profile, Rendering
-from dicomweb_server.dicom.rendering.viewport import framed
+from dicomweb_server.dicom.rendering.viewport import cut, framed
 from dicomweb_server.model.errors import BadRequest
 
 _ICC = "00282000"
@@ -28,7 +29,7 @@ def render(data: bytes, subject: Subject, wanted: Rendering) -> bytes:
     image = drawn(data, subject, wanted)
     if wanted.profile is Profile.NO:
         return written(image, wanted.media_type, quality=wanted.quality)
-    if not holds_profile(wanted.media_type):
+    if wanted.media_type not in HOLD_PROFILE:
         raise BadRequest(f"{wanted.media_type} holds no ICC profile (R-09)")
     own = _own_profile(subject.attributes) if image.mode == "RGB" else None
     if own is not None and wanted.profile is Profile.SRGB:
@@ -49,7 +50,8 @@ def render_animated(frames: Iterable[tuple[bytes, Subject]], wanted: Rendering) 
 
 def drawn(data: bytes, subject: Subject, wanted: Rendering) -> Image.Image:
     """Modality, VOI and presentation, then the viewport, annotation last (R-04)."""
-    image = framed(picture(decode(data, subject.facts), subject, wanted.window), wanted.viewport)
+    whole = picture(decode(data, subject.facts), subject, wanted.window)
+    image = framed(cut(whole, wanted.region), wanted.viewport)
     return annotated(image, subject.attributes, wanted.annotations)
 
 

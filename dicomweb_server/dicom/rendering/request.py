@@ -48,6 +48,20 @@ class Viewport:
             raise BadRequest(f"a viewport of {self.width} x {self.height}; at most {LARGEST_SIDE} a side")
 
 
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A part of the image, each side from 0 to 1 (PS3.18 9.1.2.4.6)."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.left < self.right <= 1 and 0 <= self.top < self.bottom <= 1):
+            raise BadRequest("a region is xmin,ymin,xmax,ymax, each from 0 to 1, the smaller first")
+
+
 class Annotation(Enum):
     PATIENT = "patient"
     TECHNIQUE = "technique"
@@ -67,6 +81,8 @@ class Rendering:
 
     media_type: str = "image/jpeg"
     window: Window | None = None
+    region: Region | None = None
+    """Cut out before the viewport is looked at."""
     viewport: Viewport | None = None
     quality: int = 90
     annotations: frozenset[Annotation] = frozenset()

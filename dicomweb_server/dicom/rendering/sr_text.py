@@ -177,6 +177,3 @@ _WRITERS: dict[str, Callable[[Attributes, list[Line]], str]] = {
     "text/plain": _plain,
     "text/xml": _xml,
 }
-
-MEDIA_TYPES = tuple(_WRITERS)
-"""What reports can be had as; the first is the default."""

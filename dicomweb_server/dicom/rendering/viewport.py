@@ -5,8 +5,17 @@ from __future__ import annotations
 from PIL import Image
 
 from dicomweb_server.dicom.pixels.arrays import Grey
-from dicomweb_server.dicom.rendering.request import LARGEST_AREA, Viewport
+from dicomweb_server.dicom.rendering.request import LARGEST_AREA, Region, Viewport
 from dicomweb_server.model.errors import BadRequest
+
+
+def cut(picture: Grey, region: Region | None) -> Grey:
+    """The part of the picture, at least one pixel of it."""
+    if region is None:
+        return picture
+    rows, columns = picture.shape[:2]
+    top, left = int(region.top * rows), int(region.left * columns)
+    return picture[top : max(top + 1, round(region.bottom * rows)), left : max(left + 1, round(region.right * columns))]
 
 
 def framed(picture: Grey, viewport: Viewport | None) -> Image.Image:

@@ -1,0 +1,8 @@
+"""The media types that are drawn or written here; no decoder is loaded for their names (PS3.18 8.7.4, R-10)."""
+
+from __future__ import annotations
+
+IMAGES = ("image/jpeg", "image/gif", "image/png", "image/jp2", "image/jph", "image/jxl")
+"""The first is the default."""
+REPORTS = ("text/html", "text/plain", "text/xml")
+HOLD_PROFILE = frozenset({"image/jpeg", "image/png"})

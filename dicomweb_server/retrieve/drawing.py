@@ -1,0 +1,55 @@
+"""What is sent to the pool for a picture. Decoders are loaded there only: the sender needs the names alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dicomweb_server.dicom.rendering.request import Rendering
+
+
+def frames(path: str, numbers: Sequence[int], wanted: Rendering) -> list[bytes]:
+    from dicomweb_server.dicom.drawing import draw_frames
+
+    return draw_frames(path, numbers, wanted)
+
+
+def animation(path: str, numbers: Sequence[int], wanted: Rendering) -> bytes:
+    from dicomweb_server.dicom.drawing import draw_animation
+
+    return draw_animation(path, numbers, wanted)
+
+
+def report(path: str, media_type: str) -> bytes:
+    from dicomweb_server.dicom.drawing import write_report
+
+    return write_report(path, media_type)
+
+
+def thumbnail(path: str, frame: int | None) -> bytes:
+    from dicomweb_server.dicom.drawing import draw_thumbnail
+
+    return draw_thumbnail(path, frame)
+
+
+def fitted_thumbnail(path: str, frame: int | None, width: int, height: int, media_type: str) -> bytes:
+    """A thumbnail scaled to fit a box."""
+    from dicomweb_server.dicom.drawing import draw_thumbnail
+    from dicomweb_server.dicom.thumbnail import fitted
+
+    return fitted(draw_thumbnail(path, frame, max(width, height)), width, height, media_type)
+
+
+def refitted(picture: bytes, width: int, height: int, media_type: str) -> bytes:
+    """A finished thumbnail in another size or type."""
+    from dicomweb_server.dicom.thumbnail import fitted
+
+    return fitted(picture, width, height, media_type)
+
+
+def card(modality: str, width: int, height: int, media_type: str) -> bytes:
+    """The icon of a modality."""
+    from dicomweb_server.dicom.icons import icon
+
+    return icon(modality, width=width, height=height, media_type=media_type)

@@ -1,0 +1,114 @@
+"""What may be seen or read of an instance, and its drawing: always in pool processes (R-01 to R-17)."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
+
+from dicomweb_server.dicom.rendering.request import Rendering
+from dicomweb_server.dicom.syntaxes import OCTET_STREAM
+from dicomweb_server.model.errors import BackendFailed, OutOfResources, Undecodable
+from dicomweb_server.pool.base import Pool
+from dicomweb_server.retrieve import drawing
+from dicomweb_server.retrieve.shelf import Held, Shelf
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+TOGETHER = 8
+"""Frames drawn in one call of the pool: the header is read once for all."""
+
+_STORAGE = "1.2.840.10008.5.1.4.1.1."
+_REPORTS = _STORAGE + "88."
+_STATES = _STORAGE + "11."
+DOCUMENTS = {
+    _STORAGE + "104.1": "application/pdf",
+    _STORAGE + "104.2": "text/xml",
+    _STORAGE + "104.3": "model/stl",
+    _STORAGE + "104.4": "model/obj",
+    _STORAGE + "104.5": "model/mtl",
+}
+"""Media types by SOP class: what the file itself claims to hold is not believed (R-11)."""
+
+
+class Nature(Enum):
+    """What there is to see of an instance."""
+
+    IMAGE = "image"
+    VIDEO = "video"
+    REPORT = "report"
+    DOCUMENT = "document"
+    STATE = "presentation state"
+    NOTHING = "nothing"
+
+
+def nature_of(held: Held) -> Nature:
+    sop_class = held.version.sop_class
+    if held.index is not None and held.index.video:
+        return Nature.VIDEO if held.syntax.media_type != OCTET_STREAM else Nature.NOTHING
+    if held.index is not None and held.index.count > 0:
+        return Nature.IMAGE
+    if sop_class in DOCUMENTS:
+        return Nature.DOCUMENT
+    if sop_class.startswith(_REPORTS):
+        return Nature.REPORT
+    return Nature.STATE if sop_class.startswith(_STATES) else Nature.NOTHING
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    shelf: Shelf
+    pool: Pool
+
+    async def image(self, held: Held, frame: int, wanted: Rendering) -> bytes:
+        """One frame as an image. Raises NotFound, BadRequest, NotAcceptable, Undecodable."""
+        (drawn,) = await self.run(held, drawing.frames, (frame,), wanted)
+        return drawn
+
+    async def images(self, held: Held, frames: Sequence[int], wanted: Rendering) -> AsyncIterator[tuple[int, bytes]]:
+        """Each frame and its image, a few drawn at a time; raises as ``image`` does."""
+        for start in range(0, len(frames), TOGETHER):
+            some = frames[start : start + TOGETHER]
+            for pair in zip(some, await self.run(held, drawing.frames, some, wanted), strict=True):
+                yield pair
+
+    async def animation(self, held: Held, frames: Sequence[int], wanted: Rendering) -> bytes:
+        """The frames as one animated GIF."""
+        return await self.run(held, drawing.animation, tuple(frames), wanted)
+
+    async def report(self, held: Held, media_type: str) -> bytes:
+        """A structured report as text, UTF-8. Raises NotAcceptable where it has no content tree."""
+        return await self.run(held, drawing.report, media_type)
+
+    async def run(self, held: Held, work: Callable[Concatenate[str, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """``work`` on the instance's file in the pool; what kills the decoder counts as undecodable."""
+        try:
+            async with self._file(held) as path:
+                return await self.pool.run(work, path, *args, **kwargs)
+        except OutOfResources:
+            raise
+        except BackendFailed as error:
+            raise Undecodable(f"instance {held.key.instance} cannot be drawn: {error}") from error
+
+    @asynccontextmanager
+    async def _file(self, held: Held) -> AsyncIterator[str]:
+        """A path the pool can read; of an object from afar a copy that is gone afterwards."""
+        if held.path is not None:
+            yield held.path
+            return
+        content = await self.shelf.objects.read(held.version.object_key)
+        with tempfile.TemporaryDirectory(dir=self.shelf.objects.staging(), prefix="drawing-") as folder:
+            copy = Path(folder) / "instance.dcm"
+            await asyncio.to_thread(copy.write_bytes, content)
+            yield str(copy)
+
+
+def middle_frame(held: Held) -> int:
+    """What stands for a multi-frame image where only one picture can be given (R-03, R-23)."""
+    return (held.index.count + 1) // 2 if held.index is not None else 0
