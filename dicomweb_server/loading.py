@@ -16,7 +16,8 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from dicomweb_server.settings import Settings, SettingsError, SourceSettings, address, every_setting
+from dicomweb_server.model.rules import Load
+from dicomweb_server.settings import RuleSettings, Settings, SettingsError, SourceSettings, address, every_setting
 
 ENVIRONMENT = "DICOMWEB_SERVER_"
 
@@ -72,14 +73,14 @@ def load(
         if key not in types:
             raise SettingsError(f"flag: there is no setting {key!r}{_nearest(key, types)}")
         given[key] = Given(key, _checked(Given(key, text, "flag"), types[key]), "flag")
-    settings = replace(_assembled(given), sources=sources_of(file))
+    settings = replace(_assembled(given), sources=sources_of(file), rules=rules_of(file))
     return settings, list(given.values())
 
 
 def _assembled(given: Mapping[str, Given]) -> Settings:
     settings = Settings()
     for section in fields(Settings):
-        if section.name == "sources":
+        if section.name in ("sources", "rules"):
             continue
         values = {
             key.partition(".")[2]: each.value for key, each in given.items() if key.startswith(section.name + ".")
@@ -99,7 +100,7 @@ def _from_file(file: Path | None) -> Iterator[Given]:
         raise SettingsError(f"{file}: not TOML: {error}") from None
     known = {key for key, _, _ in every_setting()}
     for section, values in document.items():
-        if section == "source":
+        if section in ("source", "rule"):
             continue
         if not isinstance(values, dict):
             raise SettingsError(f"{file}: {section!r} stands outside of any table")
@@ -112,22 +113,42 @@ def _from_file(file: Path | None) -> Iterator[Given]:
 
 def sources_of(file: Path | None) -> tuple[SourceSettings, ...]:
     """The ``[[source]]`` tables, in their order: the order in which they are asked. Raises SettingsError."""
-    tables = tomllib.loads(file.read_text()).get("source", []) if file is not None else []
-    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-        raise SettingsError(f"{file}: sources are written as [[source]] tables")
-    found = tuple(_source(str(file), number, table) for number, table in enumerate(tables, 1))
+    found = tuple(_source(str(file), number, table) for number, table in enumerate(_tables(file, "source"), 1))
     if len({source.name for source in found}) != len(found):
         raise SettingsError(f"{file}: two sources have the same name")
     return found
 
 
-def _source(file: str, number: int, table: Mapping[str, Any]) -> SourceSettings:
-    types = get_type_hints(SourceSettings)
+def rules_of(file: Path | None) -> tuple[RuleSettings, ...]:
+    """The ``[[rule]]`` tables, in their order. Raises SettingsError."""
+    found = []
+    for number, table in enumerate(_tables(file, "rule"), 1):
+        values = _values(RuleSettings, str(file), "rule", number, table)
+        if values.get("load") not in set(Load):
+            raise SettingsError(f"{file}: rule {number}: load must be one of {', '.join(Load)}")
+        found.append(RuleSettings(**values))
+    return tuple(found)
+
+
+def _tables(file: Path | None, name: str) -> list[dict[str, Any]]:
+    tables = tomllib.loads(file.read_text()).get(name, []) if file is not None else []
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise SettingsError(f"{file}: {name}s are written as [[{name}]] tables")
+    return tables
+
+
+def _values(kind: type, file: str, what: str, number: int, table: Mapping[str, Any]) -> dict[str, Any]:
+    types = get_type_hints(kind)
     values = {}
     for name, value in table.items():
         if name not in types:
-            raise SettingsError(f"{file}: source {number}: there is no setting {name!r}{_nearest(name, types)}")
-        values[name] = _typed(Given(f"source.{name}", value, file), types[name])
+            raise SettingsError(f"{file}: {what} {number}: there is no setting {name!r}{_nearest(name, types)}")
+        values[name] = _typed(Given(f"{what}.{name}", value, file), types[name])
+    return values
+
+
+def _source(file: str, number: int, table: Mapping[str, Any]) -> SourceSettings:
+    values = _values(SourceSettings, file, "source", number, table)
     for name in ("name", "kind", {"dicomweb": "url", "pacs": "host"}.get(values.get("kind", ""), "kind")):
         if not values.get(name):
             raise SettingsError(f"{file}: source {number}: {name} is missing")

@@ -158,6 +158,8 @@ class Cache:
     """What was viewed within this stays, whatever the bounds."""
     evict_seconds: float = 60.0
     """How often the bounds are looked at."""
+    refresh_seconds: float = 300.0
+    """An opened study is compared with its source again after this: what is new there is announced. 0: never."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,6 +193,22 @@ class SourceSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RuleSettings:
+    """What is loaded once a series of a study is looked at: one ``[[rule]]`` table each; the first that holds."""
+
+    load: str
+    """first (right behind what is looked at), normal, or asked (only when somebody asks for an image of it)."""
+    modality: str = ""
+    """Holds for series of this modality. Empty: any."""
+    description: str = ""
+    """Holds for series described so, with `*` and `?`, upper and lower case alike. Empty: any."""
+    min_instances: int = 0
+    """Holds for series of at least so many instances."""
+    max_instances: int = 0
+    """Holds for series of at most so many instances. 0: any."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Log:
     """What is written down."""
 
@@ -211,6 +229,7 @@ class Settings:
     cache: Cache = field(default_factory=Cache)
     log: Log = field(default_factory=Log)
     sources: tuple[SourceSettings, ...] = ()
+    rules: tuple[RuleSettings, ...] = ()
 
     @property
     def data(self) -> Path:
@@ -232,7 +251,7 @@ class Settings:
 def every_setting() -> Iterator[tuple[str, Any, Any]]:
     """Every setting: its key, its type and its default."""
     for section in fields(Settings):
-        if section.name == "sources":
+        if section.name in ("sources", "rules"):
             continue
         kind = get_type_hints(Settings)[section.name]
         types = get_type_hints(kind)

@@ -49,10 +49,13 @@ def pages() -> dict[Path, str]:
             page.append(f"\n## {section}\n\n{texts[section]}\n\n| setting | default | meaning |\n| --- | --- | --- |")
         toml.append(f"# {texts[key].replace('``', '')}\n{key.partition('.')[2]} = {value}")
         page.append(f"| `{key}` | `{value}` | {texts[key].replace('``', '`')} |")
-    page.append(f"\n## source\n\n{texts['sourcesettings']}\n\n| setting | default | meaning |\n| --- | --- | --- |")
-    for each in fields(settings.SourceSettings):
-        value = "needed" if each.default is MISSING else f"`{json.dumps(each.default)}`"
-        page.append(f"| `{each.name}` | {value} | {texts.get(f'sourcesettings.{each.name}', '')} |")
+    for name, kind in (("source", settings.SourceSettings), ("rule", settings.RuleSettings)):
+        page.append(
+            f"\n## {name}\n\n{texts[f'{name}settings']}\n\n| setting | default | meaning |\n| --- | --- | --- |"
+        )
+        for each in fields(kind):
+            value = "needed" if each.default is MISSING else f"`{json.dumps(each.default)}`"
+            page.append(f"| `{each.name}` | {value} | {texts.get(f'{name}settings.{each.name}', '')} |")
     return {
         ROOT / "config" / "dicomweb-server.toml": "\n".join(toml) + "\n",
         ROOT / "docs" / "configuration.md": "\n".join(page) + "\n",

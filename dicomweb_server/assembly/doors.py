@@ -107,6 +107,7 @@ def open_dimse(settings: Settings) -> Iterator[DimseServer]:
 
 def _arrival(settings: Settings, backends: Backends, sources: Mapping[str, Source]) -> Arrival:
     from dicomweb_server.ingest.collect import Collect
+    from dicomweb_server.model.rules import Load, LoadRule
     from dicomweb_server.retrieve.arrival import Arrival
 
     return Arrival(
@@ -116,6 +117,11 @@ def _arrival(settings: Settings, backends: Backends, sources: Mapping[str, Sourc
         Collect(backends.catalog, list(sources.values())),
         wait_seconds=settings.cache.fetch_wait_seconds,
         series_wait_seconds=settings.cache.series_wait_seconds,
+        refresh_seconds=settings.cache.refresh_seconds,
+        rules=[
+            LoadRule(Load(each.load), each.modality, each.description, each.min_instances, each.max_instances)
+            for each in settings.rules
+        ],
     )
 
 

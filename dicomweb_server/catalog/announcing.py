@@ -122,6 +122,11 @@ class SqlPulling:
             for row in rows
         ]
 
+    def announced_by(self, key: StudyKey) -> str | None:
+        statement = sa.select(instance.c.source).select_from(_PLACE).where(_WITHIN, instance.c.source.is_not(None))
+        with self._database.read() as connection:
+            return connection.execute(statement.limit(1), {"tenant": key.tenant, "study": key.study}).scalar()
+
     def want(self, tickets: Sequence[Ticket]) -> None:
         with self._database.write() as connection:
             queued = [_names(each.key) for each in tickets if isinstance(each.key, InstanceKey)]

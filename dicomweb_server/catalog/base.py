@@ -138,6 +138,9 @@ class Pulling(Protocol):
     def missing(self, scope: Scope) -> list[Missing]:
         """What is announced of ``scope`` and not here, in the order of ``Holdings.versions``; empty when unknown."""
 
+    def announced_by(self, key: StudyKey) -> str | None:
+        """The source that announced some of the study, or None."""
+
     def want(self, tickets: Sequence[Ticket]) -> None:
         """Queue announced instances and their tickets in one transaction; higher bands win."""
 

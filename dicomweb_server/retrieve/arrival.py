@@ -7,6 +7,8 @@ wait for one instance, it is asked for once in each process, and fetched once.
 from __future__ import annotations
 
 import asyncio
+import logging
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -18,12 +20,16 @@ from dicomweb_server.catalog.base import Catalog, Missing
 from dicomweb_server.model.errors import BackendFailed, Gone, NotFound, NotReady
 from dicomweb_server.model.ids import InstanceKey, Scope, SeriesKey, StudyKey
 from dicomweb_server.model.messages import Band, Kind, Ticket
+from dicomweb_server.model.query import Level, Query
 from dicomweb_server.model.records import BASE, DicomJson
+from dicomweb_server.model.rules import Load, LoadRule, SeriesTraits, load_of
 from dicomweb_server.model.states import State
 from dicomweb_server.signals.base import TICKETS, Signals
 from dicomweb_server.sources.base import Source
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 FIRST_LOOK_SECONDS, LONGEST_LOOK_SECONDS = 0.02, 0.2
 UNKNOWN_SECONDS = 10.0
@@ -32,6 +38,8 @@ NEIGHBOURS_SECONDS = 5.0
 """For so long the neighbours of a wanted instance are not raised again."""
 RETRY_AFTER_SECONDS = 2.0
 DESCRIBED_SERIES = 200
+KNOWN_STUDIES = 10_000
+"""Studies of which this process remembers when it last compared them with their source."""
 
 ARRIVING = frozenset({State.ANNOUNCED, State.QUEUED, State.FETCHING})
 
@@ -46,6 +54,8 @@ class Arrival:
         *,
         wait_seconds: float = 20.0,
         series_wait_seconds: float = 60.0,
+        refresh_seconds: float = 300.0,
+        rules: Sequence[LoadRule] = (),
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._catalog = catalog
@@ -54,8 +64,11 @@ class Arrival:
         self._collect = collect
         self._wait_seconds = wait_seconds
         self._series_wait_seconds = series_wait_seconds
+        self._refresh_seconds = refresh_seconds
+        self._rules = rules
         self._now = now
         self._tasks: dict[tuple[str, Scope], asyncio.Task[Any]] = {}
+        self._looked: OrderedDict[StudyKey, float] = OrderedDict()
         self._unknown: OrderedDict[StudyKey, float] = OrderedDict()
         self._raised: OrderedDict[Scope, float] = OrderedDict()
         self._described: OrderedDict[SeriesKey, list[bytes]] = OrderedDict()
@@ -91,11 +104,16 @@ class Arrival:
     async def _open(self, key: StudyKey) -> None:
         try:
             await asyncio.to_thread(self._catalog.holdings.series_of, key)
-            return
         except Gone:
             raise
         except NotFound:
             pass
+        else:
+            if self._refresh_seconds and self._looked.get(key, -math.inf) + self._refresh_seconds < self._now():
+                _put(self._looked, key, self._now(), most=KNOWN_STUDIES)
+                self._tasks["refresh", key] = task = asyncio.ensure_future(self._refresh(key))
+                task.add_done_callback(lambda _: self._tasks.pop(("refresh", key), None))
+            return
         if self._unknown.get(key, 0.0) > self._now():
             raise NotFound(f"no study {key.study}")
         try:
@@ -103,6 +121,15 @@ class Arrival:
         except NotFound:
             _put(self._unknown, key, self._now() + UNKNOWN_SECONDS)
             raise
+        _put(self._looked, key, self._now(), most=KNOWN_STUDIES)
+
+    async def _refresh(self, key: StudyKey) -> None:
+        """Announce what its source holds of a study by now. Whoever opened it meanwhile sees what was known."""
+        try:
+            if await asyncio.to_thread(self._catalog.pulling.announced_by, key) is not None:
+                await asyncio.to_thread(self._collect, key)
+        except (BackendFailed, NotFound) as error:
+            log.warning("study %s could not be compared with its source: %s", key.study, error)
 
     async def _bring(self, key: InstanceKey) -> None:
         await self.open(key.of_study)
@@ -149,8 +176,19 @@ class Arrival:
         same = [each for each in arriving if each.of_series == key.of_series]
         others = dict.fromkeys(each.of_series for each in arriving if each.of_series != key.of_series)
         tickets = [Ticket(Kind.FETCH, each, Band.SERIES) for each in _nearest_first(same, key)]
-        tickets += [Ticket(Kind.CACHE_SERIES, each, Band.STUDY) for each in others]
+        tickets += await asyncio.to_thread(self._others, key.of_study, list(others))
         await asyncio.to_thread(self._want, tickets)
+
+    def _others(self, study: StudyKey, series: Sequence[SeriesKey]) -> list[Ticket]:
+        """By the site's rules: behind the series looked at, behind everything, or not before somebody asks."""
+        bands = {Load.FIRST: Band.SERIES, Load.NORMAL: Band.STUDY}
+        if not self._rules:
+            return [Ticket(Kind.CACHE_SERIES, each, Band.STUDY) for each in series]
+        wanted = Query(Level.SERIES, study.study, tenant=study.tenant, limit=DESCRIBED_SERIES)
+        found = self._catalog.search.find(wanted)
+        traits = dict(_traits(orjson.loads(match)) for match in found.matches)
+        loads = [(each, load_of(traits.get(each.series, SeriesTraits()), self._rules)) for each in series]
+        return [Ticket(Kind.CACHE_SERIES, each, bands[load]) for each, load in loads if load in bands]
 
     async def _describe(self, key: SeriesKey) -> list[bytes] | None:
         missing = await asyncio.to_thread(self._catalog.pulling.missing, key)
@@ -168,9 +206,16 @@ class Arrival:
         self._signals.announce(TICKETS)
 
 
-def _put(kept: OrderedDict[Any, Any], key: Any, value: Any) -> None:
+def _traits(described: DicomJson) -> tuple[str, SeriesTraits]:
+    def text(tag: str) -> str:
+        return str((described.get(tag, {}).get("Value") or [""])[0])
+
+    return text("0020000E"), SeriesTraits(text("00080060"), text("0008103E"), int(text("00201209") or 0))
+
+
+def _put(kept: OrderedDict[Any, Any], key: Any, value: Any, *, most: int = DESCRIBED_SERIES) -> None:
     kept[key] = value
-    while len(kept) > DESCRIBED_SERIES:
+    while len(kept) > most:
         kept.popitem(last=False)
 
 

@@ -36,12 +36,18 @@ def orthanc(folder: Path, files: list[Path]) -> Iterator[str]:
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
             wait_for(lambda: _answers(client), "Orthanc")
-            for file in files:
-                client.post("/instances", content=file.read_bytes()).raise_for_status()
+        put(f"http://127.0.0.1:{port}/dicom-web", files)
         yield f"http://127.0.0.1:{port}/dicom-web"
     finally:
         process.terminate()
         process.wait()
+
+
+def put(root: str, files: list[Path]) -> None:
+    """Store ``files`` in the running Orthanc whose DICOMweb service is at ``root``."""
+    with httpx.Client(base_url=root.removesuffix("/dicom-web"), timeout=30) as client:
+        for file in files:
+            client.post("/instances", content=file.read_bytes()).raise_for_status()
 
 
 def _answers(client: httpx.Client) -> bool:
