@@ -43,11 +43,17 @@ def pool() -> Iterator[ProcessPool]:
 @pytest.fixture
 def held(tmp_path: Path) -> Iterator[Holding]:
     with holding(tmp_path) as found:
-        found.take_all([CT])
         yield found
 
 
-async def found(held: Holding, pool: ProcessPool) -> tuple[Rendered, Held]:
+def halve(path: str | None) -> None:
+    assert path is not None
+    file = Path(path)
+    file.chmod(0o600)
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+def found(held: Holding, pool: ProcessPool) -> tuple[Rendered, Held]:
     rendered = Rendered(Shelf(held.catalog, held.objects), pool)
     version = held.catalog.holdings.version(held.take_all([CT])[CT])
     return rendered, rendered.shelf.held(version)
@@ -57,31 +63,28 @@ async def found(held: Holding, pool: ProcessPool) -> tuple[Rendered, Held]:
 async def test_what_kills_the_decoder_is_refused_and_the_next_is_drawn(
     held: Holding, pool: ProcessPool, bad: Callable[[str], Any]
 ) -> None:
-    rendered, instance = await found(held, pool)
+    rendered, instance = found(held, pool)
     with pytest.raises(Undecodable, match="cannot be drawn"):
         await rendered.run(instance, bad)
     assert (await rendered.image(instance, 1, Rendering())).startswith(b"\xff\xd8")
 
 
 async def test_a_file_that_is_gone_is_not_found(held: Holding, pool: ProcessPool) -> None:
-    rendered, instance = await found(held, pool)
+    rendered, instance = found(held, pool)
     held.objects.delete([instance.version.object_key])
     with pytest.raises(NotFound):
         await rendered.image(instance, 1, Rendering())
 
 
 async def test_a_card_stands_for_what_cannot_be_drawn(held: Holding, pool: ProcessPool) -> None:
-    rendered, instance = await found(held, pool)
-    assert instance.path is not None
-    path = Path(instance.path)
-    path.chmod(0o600)
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    rendered, instance = found(held, pool)
+    halve(instance.path)
     picture = await Thumbnails(rendered).picture(instance, box=Box(200, 200))
     assert picture.startswith(b"\xff\xd8")
 
 
 async def test_the_web_goes_on_while_a_decoder_hangs(held: Holding, pool: ProcessPool) -> None:
-    rendered, instance = await found(held, pool)
+    rendered, instance = found(held, pool)
     hanging = asyncio.ensure_future(rendered.run(instance, hang))
     assert (await asyncio.wait_for(rendered.shelf.instance(instance.key), 1.0)).key == instance.key
     with pytest.raises(Undecodable):
