@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from dicomweb_server.dicom.rendering.picture import Subject
-from dicomweb_server.dicom.rendering.render import render, render_animated
+from dicomweb_server.dicom.rendering.render import render, render_animated, render_state
 from dicomweb_server.dicom.rendering.request import Rendering
 from dicomweb_server.dicom.rendering.sr_text import is_report, report
 from dicomweb_server.dicom.source import FileSource
@@ -47,6 +47,12 @@ def draw_animation(path: str, frames: Sequence[int], wanted: Rendering) -> bytes
     with _file(path) as found:
         count = found.index.count if found.index is not None else 0
         return render_animated(_frames(found, frames or range(1, count + 1)), wanted)
+
+
+def draw_states(path: str, frames: Sequence[int], state: str, wanted: Rendering) -> list[bytes]:
+    """Each frame as the presentation state in the file ``state`` shows it."""
+    with _file(path) as found, _file(state) as shown_by:
+        return [render_state(*found.frame(number), shown_by.attributes, wanted) for number in frames]
 
 
 def write_report(path: str, media_type: str) -> bytes:

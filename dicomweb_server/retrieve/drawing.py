@@ -21,6 +21,12 @@ def animation(path: str, numbers: Sequence[int], wanted: Rendering) -> bytes:
     return draw_animation(path, numbers, wanted)
 
 
+def states(path: str, numbers: Sequence[int], state: str, wanted: Rendering) -> list[bytes]:
+    from dicomweb_server.dicom.drawing import draw_states
+
+    return draw_states(path, numbers, state, wanted)
+
+
 def report(path: str, media_type: str) -> bytes:
     from dicomweb_server.dicom.drawing import write_report
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
+import orjson
+
+from dicomweb_server.dicom.dataset import Attributes
 from dicomweb_server.dicom.rendering.request import Rendering
 from dicomweb_server.dicom.syntaxes import OCTET_STREAM
-from dicomweb_server.model.errors import BackendFailed, OutOfResources, Undecodable
+from dicomweb_server.model.errors import BackendFailed, NotAcceptable, NotFound, OutOfResources, Undecodable
+from dicomweb_server.model.ids import InstanceKey, is_uid
 from dicomweb_server.pool.base import Pool
 from dicomweb_server.retrieve import drawing
 from dicomweb_server.retrieve.shelf import Held, Shelf
@@ -26,7 +30,8 @@ TOGETHER = 8
 
 _STORAGE = "1.2.840.10008.5.1.4.1.1."
 _REPORTS = _STORAGE + "88."
-_STATES = _STORAGE + "11."
+_STATES = {_STORAGE + "11.1", _STORAGE + "11.2", _STORAGE + "11.3"}
+"""Grayscale, colour and pseudo-colour; blending and volumetric ones are not drawn."""
 DOCUMENTS = {
     _STORAGE + "104.1": "application/pdf",
     _STORAGE + "104.2": "text/xml",
@@ -58,7 +63,7 @@ def nature_of(held: Held) -> Nature:
         return Nature.DOCUMENT
     if sop_class.startswith(_REPORTS):
         return Nature.REPORT
-    return Nature.STATE if sop_class.startswith(_STATES) else Nature.NOTHING
+    return Nature.STATE if sop_class in _STATES else Nature.NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +76,41 @@ class Rendered:
         (drawn,) = await self.run(held, drawing.frames, (frame,), wanted)
         return drawn
 
-    async def images(self, held: Held, frames: Sequence[int], wanted: Rendering) -> AsyncIterator[tuple[int, bytes]]:
-        """Each frame and its image, a few drawn at a time; raises as ``image`` does."""
+    async def images(
+        self, held: Held, frames: Sequence[int], wanted: Rendering, *, state: Held | None = None
+    ) -> AsyncIterator[tuple[int, bytes]]:
+        """Each frame and its image, a few drawn at a time, as the presentation state ``state`` has it if there is one.
+
+        Raises as ``image`` does.
+        """
         for start in range(0, len(frames), TOGETHER):
             some = frames[start : start + TOGETHER]
-            for pair in zip(some, await self.run(held, drawing.frames, some, wanted), strict=True):
+            if state is None:
+                drawn = await self.run(held, drawing.frames, some, wanted)
+            else:
+                async with self._file(state) as path:
+                    drawn = await self.run(held, drawing.states, some, path, wanted)
+            for pair in zip(some, drawn, strict=True):
                 yield pair
+
+    async def referenced(self, state: Held) -> list[tuple[Held, tuple[int, ...]]]:
+        """The images a presentation state is for and their frames, in the order of reference; of those that are here.
+
+        Raises NotAcceptable where none is.
+        """
+        (row,) = await asyncio.to_thread(self.shelf.catalog.holdings.metadata, state.key)
+        found = []
+        for key, named in _references(state.key, Attributes(orjson.loads(row))):
+            try:
+                held = await self.shelf.instance(key)
+            except NotFound:
+                continue
+            if nature_of(held) is Nature.IMAGE:
+                frames = every_frame(held)
+                found.append((held, tuple(number for number in named if number in set(frames)) or frames))
+        if not found:
+            raise NotAcceptable("none of the images that the presentation state refers to is here")
+        return found
 
     async def animation(self, held: Held, frames: Sequence[int], wanted: Rendering) -> bytes:
         """The frames as one animated GIF."""
@@ -107,6 +141,22 @@ class Rendered:
             copy = Path(folder) / "instance.dcm"
             await asyncio.to_thread(copy.write_bytes, content)
             yield str(copy)
+
+
+def every_frame(held: Held) -> tuple[int, ...]:
+    """The numbers of all frames that can be drawn."""
+    if held.index is None or nature_of(held) is not Nature.IMAGE:
+        return ()
+    return tuple(range(1, held.index.count + 1))
+
+
+def _references(key: InstanceKey, state: Attributes) -> Iterator[tuple[InstanceKey, tuple[int, ...]]]:
+    for series in state.items("00081115"):
+        for image in series.items("00081140"):
+            uids = series.text("0020000E"), image.text("00081155")
+            if all(map(is_uid, uids)):
+                frames = tuple(int(number) for number in image.numbers("00081160"))
+                yield InstanceKey(key.study, *uids, tenant=key.tenant), frames
 
 
 def middle_frame(held: Held) -> int:

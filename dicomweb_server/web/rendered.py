@@ -13,7 +13,7 @@ from dicomweb_server.dicom.rendering.media import IMAGES
 from dicomweb_server.dicom.rendering.request import Rendering
 from dicomweb_server.model.errors import DicomwebError, NotAcceptable, OutOfResources
 from dicomweb_server.model.ids import InstanceKey
-from dicomweb_server.retrieve.rendered import Nature, middle_frame, nature_of
+from dicomweb_server.retrieve.rendered import Nature, every_frame, middle_frame, nature_of
 from dicomweb_server.retrieve.shelf import Held
 from dicomweb_server.web import (
     address,
@@ -40,6 +40,8 @@ class Item:
     held: Held
     media_type: str
     frames: tuple[int, ...] = ()
+    state: Held | None = None
+    """The presentation state that it is shown by."""
 
 
 async def retrieve(request: Request) -> ASGIApp:
@@ -75,6 +77,8 @@ async def frames(request: Request) -> ASGIApp:
 
 async def instance(request: Request, held: Held, wanted: Accepted) -> ASGIApp:
     """One instance by itself. Raises NotAcceptable, BadRequest."""
+    if nature_of(held) is Nature.STATE:
+        return await _by_state(request, held, wanted)
     types = rendered_types.offered(held)
     if not types:
         raise NotAcceptable("the instance has nothing that could be shown")  # R-16
@@ -83,7 +87,7 @@ async def instance(request: Request, held: Held, wanted: Accepted) -> ASGIApp:
         if form is None:
             raise _refused(types)
         return await documents.answer(request, held, form)
-    numbers = _frames_of(held)
+    numbers = every_frame(held)
     if len(numbers) == 1:
         form = rendered_types.of_one(wanted, types)
     else:
@@ -95,6 +99,22 @@ async def instance(request: Request, held: Held, wanted: Accepted) -> ASGIApp:
     return await _images(request, held, numbers, form)
 
 
+async def _by_state(request: Request, state: Held, wanted: Accepted) -> ASGIApp:
+    """Every frame that a presentation state is for, shown by it (R-15)."""
+    rendered_request.check_state(request)
+    shown = await services_of(request).rendered.referenced(state)
+    several = sum(len(numbers) for _, numbers in shown) > 1
+    form = rendered_types.of_several(wanted, IMAGES) if several else rendered_types.of_one(wanted, IMAGES)
+    if form is None:
+        raise _refused(IMAGES, several)
+    drawing, unknown = rendered_request.rendering(request, form.media_type)
+    if form.multipart:
+        items = [Item(held, form.media_type, numbers, state) for held, numbers in shown]
+        return await _parts(request, items, more=_warnings(request, unknown))
+    held, numbers = shown[0]
+    return await one_image(request, held, numbers, drawing, state=state, more=_warnings(request, unknown))
+
+
 async def _images(request: Request, held: Held, numbers: tuple[int, ...], form: Form) -> ASGIApp:
     wanted, unknown = rendered_request.rendering(request, form.media_type)
     if form.multipart:
@@ -103,16 +123,23 @@ async def _images(request: Request, held: Held, numbers: tuple[int, ...], form: 
 
 
 async def one_image(
-    request: Request, held: Held, numbers: tuple[int, ...], wanted: Rendering, *, more: Headers | None = None
+    request: Request,
+    held: Held,
+    numbers: tuple[int, ...],
+    wanted: Rendering,
+    *,
+    state: Held | None = None,
+    more: Headers | None = None,
 ) -> ASGIApp:
     """One file: an image, or an animation of several frames."""
-    representation = f"{held.version.version}/rendered/{numbers}/{wanted}"
+    shown_by = state.version.version if state is not None else ""
+    representation = f"{held.version.version}/rendered/{numbers}/{wanted}/{shown_by}"
     etag = f'"{multipart.boundary_of(representation)[:32]}"'
     if caching.is_known(request, etag):
         return body.not_modified(etag, caching.REVALIDATE)
     drawing = services_of(request).rendered
     if len(numbers) == 1:
-        drawn = await drawing.image(held, numbers[0], wanted)
+        ((_, drawn),) = [pair async for pair in drawing.images(held, numbers, wanted, state=state)]
     else:
         drawn = await drawing.animation(held, numbers, wanted)
     return body.answer(
@@ -127,7 +154,7 @@ async def _several(request: Request, found: Sequence[Held], wanted: Accepted) ->
         types = rendered_types.offered(held)
         form = rendered_types.of_several(wanted, types)
         if form is not None:
-            items.append(Item(held, form.media_type, _frames_of(held)))
+            items.append(Item(held, form.media_type, every_frame(held)))
     if not items:
         raise _refused(tuple(dict.fromkeys(kind for held in found for kind in rendered_types.offered(held))), True)
     unknown: tuple[str, ...] = ()
@@ -136,17 +163,15 @@ async def _several(request: Request, found: Sequence[Held], wanted: Accepted) ->
     return await _parts(request, items, more=_warnings(request, unknown))
 
 
-def _frames_of(held: Held) -> tuple[int, ...]:
-    if held.index is None or nature_of(held) is not Nature.IMAGE:
-        return ()
-    return tuple(range(1, held.index.count + 1))
-
-
 async def _parts(request: Request, items: Sequence[Item], *, more: Headers) -> ASGIApp:
     """Drawn as they are reached; the first at once, so that nothing to show is an error and no empty body."""
     base = address.public_base(request)
     query = request.scope["query_string"].decode("latin-1")
-    named = (f"{item.held.version.version}:{item.media_type}:{item.frames}" for item in items)
+    named = (
+        f"{item.held.version.version}:{item.media_type}:{item.frames}"
+        f":{item.state.version.version if item.state is not None else ''}"
+        for item in items
+    )
     boundary = multipart.boundary_of(" ".join((base, query, *named)))
     etag = f'"{boundary[:32]}"'
     if caching.is_known(request, etag):
@@ -197,7 +222,7 @@ async def _pictures(
         yield await documents.part(request, item.held, item.media_type, f"{where}/rendered")
         return
     wanted, _ = rendered_request.rendering(request, item.media_type)
-    async for number, image in services.rendered.images(item.held, item.frames, wanted):
+    async for number, image in services.rendered.images(item.held, item.frames, wanted, state=item.state):
         yield item.media_type, f"{where}/frames/{number}/rendered", image
 
 

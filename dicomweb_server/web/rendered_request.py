@@ -43,6 +43,15 @@ def rendering(request: Request, media_type: str) -> tuple[Rendering, tuple[str, 
     return wanted, unknown
 
 
+def check_state(request: Request) -> None:
+    """A presentation state has windows of its own, and takes a viewport without a source region (R-07, R-08, R-15)."""
+    if params.single(request, "window") is not None:
+        raise BadRequest("a presentation state takes no window")
+    viewport = params.single(request, "viewport")
+    if viewport is not None:
+        box_of(viewport)
+
+
 def decimal(text: str, name: str) -> float:
     """Raises BadRequest unless it is a finite decimal number."""
     if len(text) > 32 or not _DECIMAL.fullmatch(text) or not math.isfinite(float(text)):

@@ -46,6 +46,7 @@ PARAMETERS = (
     "columns",
     "region",
     *_WINDOW,
+    *_STATE,
     "iccprofile",
 )
 """For the description of the service."""
@@ -68,7 +69,20 @@ async def retrieve(request: Request) -> ASGIApp:
         raise NotAcceptable("the object cannot be given in any accepted form", available=(DICOM, *offered))
     if nature_of(held) is not Nature.IMAGE:
         return await documents.answer(request, held, rendered_types.Form(form.media_type, False))
-    return await rendered.one_image(request, held, (_frame(given, held),), _rendering(given, form.media_type))
+    state = await _state(request, given, key)
+    wanted = _rendering(given, form.media_type)
+    return await rendered.one_image(request, held, (_frame(given, held),), wanted, state=state)
+
+
+async def _state(request: Request, given: Given, key: InstanceKey) -> Held | None:
+    """The presentation state to show the image by, of the same study."""
+    if "presentationUID" not in given:
+        return None
+    series, instance = (uid(given[name].value, name) for name in _STATE)
+    state = await services_of(request).shelf.instance(InstanceKey(key.study, series, instance))
+    if nature_of(state) is not Nature.STATE:
+        raise BadRequest("presentationUID names no presentation state that is drawn here")
+    return state
 
 
 def _given(request: Request) -> Given:
@@ -116,10 +130,8 @@ def _check(given: Given, types: tuple[str, ...]) -> None:
             raise BadRequest(f"{' and '.join(pair)} go together")
     if "windowCenter" in given and types == (DICOM,):
         raise BadRequest("a window is for images, not for application/dicom")
-    if "presentationUID" in given:
-        if "windowCenter" in given:
-            raise BadRequest("a window and a presentation state exclude each other")
-        raise NotAcceptable("presentation states are not applied here")
+    if "presentationUID" in given and "windowCenter" in given:
+        raise BadRequest("a window and a presentation state exclude each other")
 
 
 def _file_range(request: Request, given: Given) -> Accepted:

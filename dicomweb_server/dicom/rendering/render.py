@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable
 
+import numpy as np
 from PIL import Image, ImageCms
 
 from dicomweb_server.dicom.dataset import Attributes
@@ -14,6 +15,7 @@ from dicomweb_server.dicom.rendering.formats import animated, written
 from dicomweb_server.dicom.rendering.media import HOLD_PROFILE
 from dicomweb_server.dicom.rendering.picture import Subject, picture
 from dicomweb_server.dicom.rendering.request import Profile, Rendering
+from dicomweb_server.dicom.rendering.state import shown
 from dicomweb_server.dicom.rendering.viewport import cut, framed
 from dicomweb_server.model.errors import BadRequest
 
@@ -35,6 +37,14 @@ def render(data: bytes, subject: Subject, wanted: Rendering) -> bytes:
     if own is not None and wanted.profile is Profile.SRGB:
         image, own = _to_srgb(image, own), None
     return written(image, wanted.media_type, quality=wanted.quality, profile=own or srgb_profile())
+
+
+def render_state(data: bytes, subject: Subject, state: Attributes, wanted: Rendering) -> bytes:
+    """One frame through a presentation state, scaled into the viewport (R-15)."""
+    image = framed(cut(np.asarray(shown(data, subject, state)), wanted.region), wanted.viewport)
+    image = annotated(image, subject.attributes, wanted.annotations)
+    profile = srgb_profile() if wanted.profile is not Profile.NO else None
+    return written(image, wanted.media_type, quality=wanted.quality, profile=profile)
 
 
 def render_animated(frames: Iterable[tuple[bytes, Subject]], wanted: Rendering) -> bytes:

@@ -1,0 +1,123 @@
+"""Images as a presentation state shows them (R-15, U-05); expected values by pydicom's windowing and by hand."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from copy import deepcopy
+from typing import Any
+
+import numpy as np
+import pydicom
+import pytest
+from PIL import Image
+from pydicom.dataset import Dataset
+from pydicom.pixels import apply_windowing
+
+from tests import corpus
+from tests.web.retrieving import Door, door, instance_path
+
+CT = "generated/ts/ct_evle.dcm"
+GREY, COLOURED = "generated/mod/pr_gsps.dcm", "generated/mod/pr_pseudocolor.dcm"
+
+
+@pytest.fixture(scope="module")
+def held(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
+    with door(tmp_path_factory.mktemp("states"), CT, GREY) as found:
+        yield found
+
+
+def state(held: Door, number: int, *, of: str = GREY, without_graphics: bool = True, **changed: Any) -> str:
+    """Path of a presentation state made from one of the corpus, in the study of the image it refers to."""
+    dataset = deepcopy(pydicom.dcmread(corpus.path(of)))
+    dataset.StudyInstanceUID = held.keys[CT].study
+    dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = f"2.25.15{number}"
+    if without_graphics:
+        del dataset.GraphicAnnotationSequence
+    for keyword, value in changed.items():
+        setattr(dataset, keyword, value)
+    buffer = io.BytesIO()
+    dataset.save_as(buffer)
+    return instance_path(held.held.take_bytes(buffer.getvalue()))
+
+
+async def shown(held: Door, path: str, query: str = "") -> np.ndarray[Any, Any]:
+    answer = await held.get(f"{path}/rendered{query}", "image/png")
+    assert answer.status_code == 200, answer.text
+    return np.asarray(Image.open(io.BytesIO(answer.content)), int)
+
+
+def windowed() -> np.ndarray[Any, Any]:
+    """Stored values, which the state's modality stage leaves as they are, through its window, inverted."""
+    image = pydicom.dcmread(corpus.path(CT))
+    by_state = Dataset()
+    by_state.update(pydicom.dcmread(corpus.path(GREY)).SoftcopyVOILUTSequence[0])
+    by_state.PhotometricInterpretation, by_state.BitsStored, by_state.PixelRepresentation = "MONOCHROME2", 16, 1
+    values = apply_windowing(image.pixel_array, by_state)
+    inverted: np.ndarray[Any, Any] = 255 - (values + 32768) / 65535 * 255
+    return inverted
+
+
+async def test_window_and_shape_of_the_state_stand_in_place_of_the_image_s(held: Door) -> None:
+    assert np.abs(await shown(held, state(held, 1)) - windowed()).max() <= 1
+
+
+async def test_text_and_lines_are_drawn_where_they_belong(held: Door) -> None:
+    plain = await shown(held, state(held, 2))
+    drawn = await shown(held, state(held, 3, without_graphics=False))
+    rows, columns = np.nonzero(plain != drawn)
+    assert rows.size > 20
+    assert rows.max() <= 41 and columns.max() <= 45
+
+
+async def test_a_pseudo_colour_state_colours(held: Door) -> None:
+    assert (await shown(held, state(held, 4, of=COLOURED))).shape == (120, 144, 3)
+
+
+async def test_the_displayed_area_is_cut_out_then_turned_and_flipped(held: Door) -> None:
+    area = Dataset()
+    area.DisplayedAreaTopLeftHandCorner, area.DisplayedAreaBottomRightHandCorner = [11, 21], [60, 50]
+    found = await shown(
+        held,
+        state(held, 5, DisplayedAreaSelectionSequence=[area], ImageRotation=90, ImageHorizontalFlip="Y"),
+    )
+    cut = windowed()[20:50, 10:60]
+    assert np.abs(found - np.rot90(cut, -1)[:, ::-1]).max() <= 1
+
+
+async def test_outside_of_a_round_shutter_is_its_grey(held: Door) -> None:
+    found = await shown(
+        held,
+        state(
+            held,
+            6,
+            ShutterShape="CIRCULAR",
+            CenterOfCircularShutter=[60, 70],
+            RadiusOfCircularShutter=20,
+            ShutterPresentationValue=0x8000,
+        ),
+    )
+    assert found[0, 0] == found[59, 69 + 21] == found[59 - 21, 69] == 0x80
+    assert abs(found[59, 69] - windowed()[59, 69]) <= 1
+
+
+@pytest.mark.parametrize(
+    ("query", "status"), [("?window=40,400,linear", 400), ("?viewport=10,10,0,0,5,5", 400), ("?viewport=10,10", 200)]
+)
+async def test_a_state_takes_no_window_and_no_source_region(held: Door, query: str, status: int) -> None:
+    assert (await held.get(state(held, 7) + f"/rendered{query}", "image/png")).status_code == status
+
+
+async def test_a_state_of_images_that_are_elsewhere_is_refused(held: Door) -> None:
+    assert (await held.get(held.at(GREY) + "/rendered", "image/png")).status_code == 406
+
+
+async def test_wado_uri_shows_an_image_by_a_state(held: Door) -> None:
+    path = state(held, 8)
+    _, study, _, series, _, instance = path.strip("/").split("/")
+    key = held.keys[CT]
+    answer = await held.get(
+        f"/wado?requestType=WADO&studyUID={study}&seriesUID={key.series}&objectUID={key.instance}"
+        f"&contentType=image/png&presentationSeriesUID={series}&presentationUID={instance}"
+    )
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(answer.content)), int), await shown(held, path))
