@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pydicom
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 from pydicom.pixels import apply_modality_lut, apply_voi_lut
 
 from tests import corpus
@@ -141,8 +141,25 @@ async def test_what_makes_no_sense_is_refused_with_a_reason(held: Door, query: s
 
 async def test_a_profile_in_a_type_that_holds_none_is_refused(held: Door) -> None:
     assert (await held.get(held.at(CT) + "/rendered?iccprofile=srgb", "image/gif")).status_code == 400
-    answer = await held.get(held.at(CT) + "/rendered?iccprofile=srgb", "image/png")
-    assert b"acsp" in opened(answer.content).info["icc_profile"]
+
+
+@pytest.mark.parametrize(
+    ("space", "grey", "red"),
+    [("srgb", 128, (255, 0, 0)), ("adobergb", 127, (219, 0, 0)), ("rommrgb", 109, (179, 70, 26))],
+)
+async def test_colours_are_turned_into_the_space_asked_for(
+    held: Door, space: str, grey: int, red: tuple[int, int, int]
+) -> None:
+    """By the formulas of the spaces, worked out for sRGB (128, 128, 128) and (255, 0, 0)."""
+    answer = await held.get(held.at(PALETTE) + f"/rendered?iccprofile={space}", "image/png")
+    profile = ImageCms.ImageCmsProfile(io.BytesIO(opened(answer.content).info["icc_profile"]))
+    turned = ImageCms.profileToProfile(
+        Image.fromarray(np.array([[[128, 128, 128], [255, 0, 0]]], np.uint8)), ImageCms.createProfile("sRGB"), profile
+    )
+    assert turned is not None
+    assert np.abs(np.asarray(turned, int) - [[[grey] * 3, red]]).max() <= 2
+    plain = np.asarray(opened((await held.get(held.at(PALETTE) + "/rendered", "image/png")).content))
+    assert np.array_equal(np.asarray(opened(answer.content)), plain) == (space == "srgb")
 
 
 async def test_unknown_annotations_are_named_in_a_warning(held: Door) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable
 
 import numpy as np
-from PIL import Image, ImageCms
+from PIL import Image
 
 from dicomweb_server.dicom.dataset import Attributes
 from dicomweb_server.dicom.pixels.decode import decode
@@ -14,13 +13,11 @@ from dicomweb_server.dicom.rendering.annotate import annotated
 from dicomweb_server.dicom.rendering.formats import animated, written
 from dicomweb_server.dicom.rendering.media import HOLD_PROFILE
 from dicomweb_server.dicom.rendering.picture import Subject, picture
+from dicomweb_server.dicom.rendering.profiles import in_space
 from dicomweb_server.dicom.rendering.request import Profile, Rendering
 from dicomweb_server.dicom.rendering.state import shown
 from dicomweb_server.dicom.rendering.viewport import cut, framed
 from dicomweb_server.model.errors import BadRequest
-
-_ICC = "00282000"
-_OPTICAL_PATHS = "00480105"
 
 
 def render(data: bytes, subject: Subject, wanted: Rendering) -> bytes:
@@ -28,23 +25,13 @@ def render(data: bytes, subject: Subject, wanted: Rendering) -> bytes:
 
     Raises Undecodable, BadRequest for a region or profile that cannot be, NotAcceptable for a type not written here.
     """
-    image = drawn(data, subject, wanted)
-    if wanted.profile is Profile.NO:
-        return written(image, wanted.media_type, quality=wanted.quality)
-    if wanted.media_type not in HOLD_PROFILE:
-        raise BadRequest(f"{wanted.media_type} holds no ICC profile (R-09)")
-    own = _own_profile(subject.attributes) if image.mode == "RGB" else None
-    if own is not None and wanted.profile is Profile.SRGB:
-        image, own = _to_srgb(image, own), None
-    return written(image, wanted.media_type, quality=wanted.quality, profile=own or srgb_profile())
+    return _file(drawn(data, subject, wanted), subject.attributes, wanted)
 
 
 def render_state(data: bytes, subject: Subject, state: Attributes, wanted: Rendering) -> bytes:
     """One frame through a presentation state, scaled into the viewport (R-15)."""
     image = framed(cut(np.asarray(shown(data, subject, state)), wanted.region), wanted.viewport)
-    image = annotated(image, subject.attributes, wanted.annotations)
-    profile = srgb_profile() if wanted.profile is not Profile.NO else None
-    return written(image, wanted.media_type, quality=wanted.quality, profile=profile)
+    return _file(annotated(image, subject.attributes, wanted.annotations), state, wanted)
 
 
 def render_animated(frames: Iterable[tuple[bytes, Subject]], wanted: Rendering) -> bytes:
@@ -65,19 +52,8 @@ def drawn(data: bytes, subject: Subject, wanted: Rendering) -> Image.Image:
     return annotated(image, subject.attributes, wanted.annotations)
 
 
-def srgb_profile() -> bytes:
-    return bytes(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
-
-
-def _own_profile(attributes: Attributes) -> bytes | None:
-    """The data set's profile, or that of its first optical path."""
-    return attributes.binary(_ICC) or attributes.item(_OPTICAL_PATHS).binary(_ICC)
-
-
-def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
-    try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        turned = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"))
-    except (ImageCms.PyCMSError, OSError):
-        return image
-    return turned or image
+def _file(image: Image.Image, attributes: Attributes, wanted: Rendering) -> bytes:
+    if wanted.profile is not Profile.NO and wanted.media_type not in HOLD_PROFILE:
+        raise BadRequest(f"{wanted.media_type} holds no ICC profile (R-09)")
+    image, profile = in_space(image, attributes, wanted.profile)
+    return written(image, wanted.media_type, quality=wanted.quality, profile=profile)

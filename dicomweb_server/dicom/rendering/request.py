@@ -73,6 +73,8 @@ class Profile(Enum):
     NO = "no"
     YES = "yes"
     SRGB = "srgb"
+    ADOBE = "adobergb"
+    ROMM = "rommrgb"
 
 
 @dataclass(frozen=True, slots=True)
