@@ -218,7 +218,7 @@ class _Announcing(Storing):
             fresh += self._announce_series(connection, parent, source, one, now=now)
             modalities.update(summaries.texts(one.attributes.get("00080060")))
             classes.update(text for each in one.instances for text in summaries.texts(each.get("00080016")))
-        self._add_values(connection, parent, modalities, classes)
+        self.values.add(connection, parent.id, modalities, classes)
         self._write_study(connection, key, parent, now=now)
         self._changes.add(connection, fresh, at=now)
 

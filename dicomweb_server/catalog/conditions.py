@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement, bindparam
 
-from dicomweb_server.catalog import folding
+from dicomweb_server.catalog import folding, spelling
 from dicomweb_server.catalog.attributes import INDEXED, Indexed, Sort
 from dicomweb_server.catalog.dialects import Dialect
 from dicomweb_server.catalog.schema import NO_NUMBER, instance, series, study, study_value
@@ -25,7 +25,6 @@ SHORTEST_RUN = 3
 
 MOST_RUNS = 8
 
-_FUZZY_FORMS = ("{}*", "* {}*", "*^{}*", "*={}*", "*-{}*", "*,{}*")
 _NAME_FORMS = ("{}", "{}=*", "*={}", "*={}=*")
 """A pattern for one group of a name, wherever that group stands in the column."""
 _OPEN_END = "\U0010ffff"
@@ -63,7 +62,7 @@ def form_of(key: Key) -> Form | None:
     elif key.match is Match.WILDCARD:
         shape = ("prefix",) if _prefix(key.values[0], indexed) else ("",)
     elif key.match is Match.FUZZY:
-        shape = ("",) * len(folding.words(key.values[0]))
+        shape = tuple("sound" if word.sound else "" for word in spelling.asked(key.values[0]))
     elif key.match is Match.ALL:
         shape = ("",) * len(key.values)
     return Form(key.path[0], key.match, shape)
@@ -89,7 +88,7 @@ def condition(form: Form, n: int, dialect: Dialect) -> ColumnElement[bool]:
         case Match.LIST:
             return column.in_(bindparam(f"k{n}", expanding=True))
         case Match.FUZZY:
-            return sa.and_(*(_any_form(column, f"k{n}_{w}", _FUZZY_FORMS, dialect) for w in range(len(form.shape))))
+            return sa.and_(sa.true(), *(_has_word(form.tag, f"k{n}_{w}", sound) for w, sound in enumerate(form.shape)))
         case Match.WILDCARD if indexed.sort is Sort.NAME:
             return _any_form(column, f"k{n}", _NAME_FORMS, dialect)
         case Match.WILDCARD:
@@ -119,9 +118,10 @@ def values(key: Key, n: int, dialect: Dialect) -> Values:
             return {f"k{n}_{i}": value for i, value in enumerate(given)}
         case Match.FUZZY:
             return {
-                name: value
-                for w, word in enumerate(folding.words(key.values[0]))
-                for name, value in _form_values(f"k{n}_{w}", _FUZZY_FORMS, word, dialect).items()
+                f"k{n}_{w}_{name}": value
+                for w, word in enumerate(spelling.asked(key.values[0]))
+                for name, value in (("from", word.first), ("to", word.end), ("sound", word.sound))
+                if value
             }
         case Match.WILDCARD if indexed.sort is Sort.NAME:
             return _form_values(f"k{n}", _NAME_FORMS, str(given[0]), dialect, wildcards=True)
@@ -164,10 +164,7 @@ def runs(key: Key) -> list[str]:
     """The literal pieces of a text key that are long enough for an index of trigrams."""
     indexed = INDEXED[key.path[0]]
     text = folding.folded(key.values[0]) if indexed.sort is Sort.NAME else key.values[0]
-    if key.match is Match.FUZZY:
-        pieces = folding.words(key.values[0])
-    else:
-        pieces = re.split(r"[*?]", text) if key.match is Match.WILDCARD else [text]
+    pieces = re.split(r"[*?]", text) if key.match is Match.WILDCARD else [text]
     return [piece[:64] for piece in pieces if len(piece) >= SHORTEST_RUN][:MOST_RUNS]
 
 
@@ -218,6 +215,13 @@ def _set_condition(form: Form, n: int, dialect: Dialect) -> ColumnElement[bool]:
         case Match.WILDCARD:
             return sa.exists(any_value.where(dialect.like(v.value, bindparam(f"k{n}", type_=sa.Text()))))
     return sa.exists(any_value.where(v.value == bindparam(f"k{n}")))
+
+
+def _has_word(tag: int, name: str, sound: str) -> ColumnElement[bool]:
+    v = study_value.c
+    begins = sa.and_(v.value >= bindparam(f"{name}_from"), v.value < bindparam(f"{name}_to"))
+    either = sa.or_(begins, v.value == bindparam(f"{name}_sound")) if sound else begins
+    return sa.exists(sa.select(sa.literal(1)).where(v.study_id == study.c.id, v.tag == tag, either))
 
 
 def _any_form(column: ColumnElement[str], name: str, forms: tuple[str, ...], dialect: Dialect) -> ColumnElement[bool]:

@@ -10,10 +10,9 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Row, bindparam
 
 from dicomweb_server.catalog import summaries
-from dicomweb_server.catalog.attributes import MODALITIES, SOP_CLASSES
 from dicomweb_server.catalog.changelog import ChangeLog
 from dicomweb_server.catalog.dialects import Dialect
-from dicomweb_server.catalog.schema import instance, series, study, study_document, study_value, tombstone, version
+from dicomweb_server.catalog.schema import instance, series, study, study_document, tombstone, version
 from dicomweb_server.catalog.storing import Storing
 from dicomweb_server.catalog.tickets import uids
 from dicomweb_server.model.ids import Scope, SeriesKey, StudyKey
@@ -128,11 +127,7 @@ class Deleting:
         found = [orjson.loads(text) for text in connection.execute(_MODALITIES, {"id": study_id}).scalars()]
         modalities = {text for attributes in found for text in summaries.texts(attributes.get("00080060"))}
         sop_classes = connection.execute(_SOP_CLASSES, {"id": study_id}).scalars().all()
-        connection.execute(sa.delete(study_value).where(study_value.c.study_id == study_id))
-        rows = [{"tag": MODALITIES, "value": value} for value in modalities]
-        rows += [{"tag": SOP_CLASSES, "value": value} for value in sop_classes]
-        if rows:
-            connection.execute(sa.insert(study_value), [{"study_id": study_id, **row} for row in rows])
+        self._storing.values.replace(connection, study_id, modalities, sop_classes)
 
     def _write_tombstones(
         self, connection: Connection, tenant: str, graves: set[tuple[str, str, str]], *, reason: str, now: float

@@ -9,7 +9,7 @@ from functools import lru_cache
 LONGEST = 500
 """Characters of a value that stand in a column; an index row of PostgreSQL holds 2704 bytes."""
 
-_SEPARATORS = re.compile(r"[\s^=,.\-]+")
+_SEPARATORS = re.compile(r"[\s^=,.\\\-]+")
 
 
 def column(text: str) -> str:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-from dicomweb_server.catalog import folding
+from dicomweb_server.catalog import folding, spelling
 from dicomweb_server.catalog.summaries import texts
 from dicomweb_server.model.query import DateTimeRange, Key, Match, Path
 from dicomweb_server.model.records import DicomJson
@@ -50,7 +50,7 @@ def _has(values: list[str], key: Key) -> bool:
         case Match.WILDCARD:
             return any(_like(value, key.values[0], key.vr) for value in values)
         case Match.FUZZY:
-            return any(_fuzzy(value, key.values[0]) for value in values)
+            return any(spelling.alike(value, key.values[0]) for value in values)
     return any(_equal(value, wanted, key.vr) for value in values for wanted in key.values)
 
 
@@ -98,11 +98,6 @@ def _pieces(pattern: str) -> tuple[re.Pattern[str], ...]:
     return tuple(
         re.compile("".join("." if c == "?" else re.escape(c) for c in piece), re.DOTALL) for piece in pattern.split("*")
     )
-
-
-def _fuzzy(value: str, wanted: str) -> bool:
-    there = folding.words(value)
-    return all(any(word.startswith(part) for word in there) for part in folding.words(wanted))
 
 
 def _in_range(value: str, key: Key) -> bool:

@@ -104,7 +104,7 @@ study_value = sa.Table(
     Index("ix_study_value_study_id", "study_id"),
     sqlite_with_rowid=False,
 )
-"""Distinct values below a study: ModalitiesInStudy, SOPClassesInStudy."""
+"""Distinct values below a study: ModalitiesInStudy, SOPClassesInStudy; words of names and their sounds."""
 
 series = sa.Table(
     "series",

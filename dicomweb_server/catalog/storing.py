@@ -6,7 +6,7 @@ sequence is taken last, so it is gap-free in the order of commits and held for a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, bindparam
 
 from dicomweb_server.catalog import summaries
-from dicomweb_server.catalog.attributes import ISSUER, MODALITIES, SOP_CLASSES
+from dicomweb_server.catalog.attributes import ISSUER
 from dicomweb_server.catalog.base import NewVersion
 from dicomweb_server.catalog.changelog import ChangeLog
 from dicomweb_server.catalog.dialects import Dialect
@@ -28,10 +28,10 @@ from dicomweb_server.catalog.schema import (
     series,
     study,
     study_document,
-    study_value,
     tombstone,
     version,
 )
+from dicomweb_server.catalog.study_values import StudyValues
 from dicomweb_server.model.ids import SeriesKey, StudyKey
 from dicomweb_server.model.query import Level
 from dicomweb_server.model.records import DicomJson
@@ -109,9 +109,7 @@ class Storing:
             patient.c.issuer == bindparam("i"),
             patient.c.patient_id == bindparam("p"),
         )
-        self._new_value = dialect.insert(study_value).on_conflict_do_nothing()
-        v = study_value.c
-        self._values = sa.select(v.tag, v.value).where(v.study_id == bindparam("id")).order_by(v.tag, v.value)
+        self.values = StudyValues(dialect)
         t = tombstone.c
         self._revive = sa.delete(tombstone).where(
             t.tenant == bindparam("t"),
@@ -150,7 +148,7 @@ class Storing:
             mine = [new for place, new in entries if place in written]
             for new in mine:
                 parent.changed |= summaries.merged(parent.attributes, new.derived.metadata, Level.STUDY)
-            self._add_values(connection, parent, modalities, {new.derived.sop_class for new in mine})
+            self.values.add(connection, parent.id, modalities, {new.derived.sop_class for new in mine})
             self._write_study(connection, key, parent, now=now)
         return stored
 
@@ -278,14 +276,6 @@ class Storing:
             values["attributes"] = orjson.dumps(parent.attributes)
         connection.execute(self._update_series, {"row": parent.id, **values})
 
-    def _add_values(
-        self, connection: Connection, parent: _Parent, modalities: set[str], sop_classes: Iterable[str]
-    ) -> None:
-        rows = [{"tag": MODALITIES, "value": column(value)} for value in sorted(modalities)]
-        rows += [{"tag": SOP_CLASSES, "value": column(value)} for value in sorted(sop_classes)]
-        if rows:
-            connection.execute(self._new_value, [{"study_id": parent.id, **row} for row in rows])
-
     def _write_study(self, connection: Connection, key: StudyKey, parent: _Parent, *, now: float) -> None:
         assert parent.id is not None
         values: dict[str, Any] = {
@@ -301,15 +291,14 @@ class Storing:
         connection.execute(self._update_study, {"row": parent.id, **values})
         if parent.changed:
             self._dialect.write_text(connection, parent.id, searched)
+            self.values.write_names(connection, parent.id, searched)
         self.write_document(connection, key, parent.id, parent.attributes, parent.series, parent.instances)
 
     def write_document(
         self, connection: Connection, key: StudyKey, study_id: int, attributes: DicomJson, series: int, instances: int
     ) -> None:
         """The study as search shows it."""
-        values: dict[int, list[str]] = {}
-        for tag, value in connection.execute(self._values, {"id": study_id}):
-            values.setdefault(tag, []).append(value)
+        values = self.values.shown(connection, study_id)
         summary = summaries.of_study(key, attributes, series=series, instances=instances, values=values)
         connection.execute(
             self._put_document,

@@ -26,7 +26,7 @@ class Match(StrEnum):
     RANGE = "range"
     """Two values, inclusive; an empty one is open."""
     FUZZY = "fuzzy"
-    """Person name by words, order-insensitive (Q-12)."""
+    """Person name by words that are spelled or sound alike, in any order (Q-12)."""
     ALL = "all"
     """Every value must be there (multiple value matching, Q-14)."""
     EMPTY = "empty"

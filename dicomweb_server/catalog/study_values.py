@@ -1,0 +1,60 @@
+"""Values below a study that it is found by: its modalities and SOP classes, the words of its names (``spelling``)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, bindparam
+
+from dicomweb_server.catalog import spelling
+from dicomweb_server.catalog.attributes import INDEXED, MODALITIES, SOP_CLASSES, Sort
+from dicomweb_server.catalog.dialects import Dialect
+from dicomweb_server.catalog.folding import column
+from dicomweb_server.catalog.schema import study_value
+
+NAMES = {tag: indexed.column for tag, indexed in INDEXED.items() if indexed.sort is Sort.NAME}
+_SHOWN = (MODALITIES, SOP_CLASSES)
+_V = study_value.c
+
+
+class StudyValues:
+    def __init__(self, dialect: Dialect) -> None:
+        self._new = dialect.insert(study_value).on_conflict_do_nothing()
+        mine = _V.study_id == bindparam("id")
+        self._shown = sa.select(_V.tag, _V.value).where(mine, _V.tag.in_(_SHOWN)).order_by(_V.tag, _V.value)
+        self._forget_shown = sa.delete(study_value).where(mine, _V.tag.in_(_SHOWN))
+        self._forget_words = sa.delete(study_value).where(mine, _V.tag.in_(tuple(NAMES)))
+
+    def shown(self, connection: Connection, study_id: int) -> dict[int, list[str]]:
+        """What search returns as ModalitiesInStudy and SOPClassesInStudy."""
+        values: dict[int, list[str]] = {}
+        for tag, value in connection.execute(self._shown, {"id": study_id}):
+            values.setdefault(tag, []).append(value)
+        return values
+
+    def add(
+        self, connection: Connection, study_id: int | None, modalities: Iterable[str], sop_classes: Iterable[str]
+    ) -> None:
+        rows = [{"tag": MODALITIES, "value": column(value)} for value in sorted(modalities)]
+        rows += [{"tag": SOP_CLASSES, "value": column(value)} for value in sorted(sop_classes)]
+        if rows:
+            connection.execute(self._new, [{"study_id": study_id, **row} for row in rows])
+
+    def replace(
+        self, connection: Connection, study_id: int, modalities: Iterable[str], sop_classes: Iterable[str]
+    ) -> None:
+        connection.execute(self._forget_shown, {"id": study_id})
+        self.add(connection, study_id, modalities, sop_classes)
+
+    def write_names(self, connection: Connection, study_id: int, columns: Mapping[str, Any]) -> None:
+        """The words of the names in ``columns``, in place of those there were."""
+        connection.execute(self._forget_words, {"id": study_id})
+        rows = [
+            {"study_id": study_id, "tag": tag, "value": word}
+            for tag, name in NAMES.items()
+            for word in sorted(spelling.kept(columns[name]))
+        ]
+        if rows:
+            connection.execute(self._new, rows)

@@ -1,0 +1,50 @@
+"""Names are alike when they are spelled or sound alike, in whatever order and script."""
+
+from __future__ import annotations
+
+import pytest
+
+from dicomweb_server.catalog import spelling
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Meier", "Mayr"),
+        ("Schmidt", "Smith"),
+        ("Müller", "Mueller"),
+        ("Johnson", "Jonsen"),
+        ("Philip", "Filipp"),
+        ("Cathrin", "Katrin"),
+        ("Christian", "Kristian"),
+        ("Sørensen", "Sorensen"),
+        ("Łukasz", "Lukash"),
+        ("Thomas", "Tomas"),
+        ("Kowalski", "Covalsky"),
+        ("Wright", "Rite"),
+        ("O'Brien", "OBrian"),
+        ("Shawn", "Sean"),
+    ],
+)
+def test_names_that_sound_the_same_are_alike(one: str, other: str) -> None:
+    assert spelling.alike(f"{one}^X", other)
+    assert spelling.alike(f"X^{other}", one)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("Meier", "Muller"), ("Lee", "Lu"), ("Anna", "Hanna"), ("Smith", "Smithers"), ("山田", "山本")],
+)
+def test_others_are_not(one: str, other: str) -> None:
+    assert not spelling.alike(one, other)
+
+
+@pytest.mark.parametrize(
+    "wanted", ["mull anna", "Anna^Muller", "MUELLER", "lena", "muller,a", "Lena Müler", "山", "yamada~"]
+)
+def test_words_are_found_by_their_beginning_in_any_order(wanted: str) -> None:
+    assert spelling.alike("Müller-Yamada^Anna Lena=山田^太郎", wanted)
+
+
+def test_a_name_of_thousands_of_words_costs_no_more_than_sixteen() -> None:
+    assert len(spelling.asked(" ".join(f"word{n}" for n in range(1000)))) == spelling.MOST_WORDS
