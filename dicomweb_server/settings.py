@@ -138,6 +138,8 @@ class Work:
     """A decoder that works on one image for longer is killed."""
     decode_memory_bytes: int = 2 << 30
     """Memory a decoder may take."""
+    derived_bytes: int = 2 << 30
+    """Bytes kept of frames and instances that were transcoded for somebody; the longest unused go."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,12 +26,14 @@ def open_web(settings: Settings) -> Iterator[uvicorn.Server]:
     """The HTTP door, to be run on a socket that somebody bound."""
     from dicomweb_server.ingest.deletion import Delete
     from dicomweb_server.retrieve.bulkdata import Bulkdata
+    from dicomweb_server.retrieve.derived import Derived
     from dicomweb_server.retrieve.frames import Frames
     from dicomweb_server.retrieve.metadata import Metadata
     from dicomweb_server.retrieve.rendered import Rendered
     from dicomweb_server.retrieve.search import Search, Searched
     from dicomweb_server.retrieve.shelf import Shelf
     from dicomweb_server.retrieve.thumbnails import Thumbnails
+    from dicomweb_server.retrieve.transcoded import TranscodedForms
     from dicomweb_server.retrieve.views import Views
     from dicomweb_server.web.app import make_app
     from dicomweb_server.web.protocol import Bounds
@@ -62,6 +64,7 @@ def open_web(settings: Settings) -> Iterator[uvicorn.Server]:
             bulkdata=Bulkdata(shelf),
             rendered=rendered,
             thumbnails=Thumbnails(rendered),
+            transcoded=TranscodedForms(rendered, Derived(settings.data / "derived", settings.work.derived_bytes)),
             rendered_representative=settings.http.rendered_representative,
             wado_uri_as_stored=settings.http.wado_uri_as_stored,
             strict_accept=settings.http.strict_accept,

@@ -13,6 +13,7 @@ from dicomweb_server.dicom.source import FileSource
 from dicomweb_server.dicom.stored import Stored, stored
 from dicomweb_server.dicom.thumbnail import SIDE, icon_of, thumbnail
 from dicomweb_server.dicom.transcode import Transcoded, transcode
+from dicomweb_server.dicom.transcoded import write_transcoded
 from dicomweb_server.model.errors import NotAcceptable, NotFound, Undecodable
 
 PRELOAD = ("dicomweb_server.dicom.drawing",)
@@ -68,6 +69,16 @@ def transcode_frames(path: str, frames: Sequence[int], target: str, quality: int
     with _file(path) as found:
         parts = (found.frame(number) for number in frames)
         return [transcode(data, subject.facts, target, quality=quality) for data, subject in parts]
+
+
+def transcode_file(path: str, draft: str, target: str, quality: int = 90) -> None:
+    """The whole file in another transfer syntax, written to ``draft``. Raises what ``write_transcoded`` raises."""
+    try:
+        source = FileSource(path)
+    except OSError as error:
+        raise NotFound("the stored object is gone") from error
+    with source, open(draft, "wb") as out:
+        write_transcoded(source, target, out, quality=quality)
 
 
 def _frames(found: Stored, numbers: Sequence[int]) -> Iterator[tuple[bytes, Subject]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from typing import IO
 
 _ITEM = struct.Struct("<HHI")
 _DELIMITER = _ITEM.pack(0xFFFE, 0xE0DD, 0)
@@ -16,12 +17,23 @@ def encapsulate(frames: Sequence[bytes]) -> bytes:
 
     The offset table is left empty where 32 bits cannot hold the offsets; one fragment a frame needs none.
     """
+    return b"".join((_table(frames), *(_item(frame) for frame in frames), _DELIMITER))
+
+
+def encapsulated_to(out: IO[bytes], frames: Sequence[bytes]) -> None:
+    """The same, written."""
+    out.write(_table(frames))
+    for frame in frames:
+        out.write(_item(frame))
+    out.write(_DELIMITER)
+
+
+def _table(frames: Sequence[bytes]) -> bytes:
     offsets, at = [], 0
     for frame in frames:
         offsets.append(at)
         at += _ITEM.size + len(frame) + len(frame) % 2
-    table = struct.pack(f"<{len(offsets)}I", *offsets) if at <= _FARTHEST else b""
-    return b"".join((_item(table), *(_item(frame) for frame in frames), _DELIMITER))
+    return _item(struct.pack(f"<{len(offsets)}I", *offsets) if at <= _FARTHEST else b"")
 
 
 def _item(value: bytes) -> bytes:

@@ -68,12 +68,14 @@ def explicit_le(source: Source) -> Rewritten:
     head = file_meta(uids.sop_class, uids.sop_instance, name)
     if file.syntax.explicit and file.syntax.little_endian:
         return Rewritten(file.stream, [head, (Span(file.start, file.stream.size - file.start), 1)])
-    writer = _Writer(file, walked, head)
+    writer = Writer(file, walked, head)
     writer.data_set(walked.elements, little=walked.little_endian)
     return Rewritten(file.stream, writer.finished())
 
 
-class _Writer:
+class Writer:
+    """Writes elements of a walk in Explicit VR Little Endian, large values by reference to where they lie."""
+
     def __init__(self, file: Opened, walked: Walked, head: bytes) -> None:
         self._parts: list[_Part] = []
         self._pending = bytearray(head)

@@ -136,3 +136,22 @@ MEDIA_TYPES: dict[str, tuple[str, ...]] = _by_media_type()
 def syntax_of(uid: str) -> TransferSyntax:
     """What ``uid`` stands for; of an unknown one, an encapsulated form of Explicit VR Little Endian (PS3.5 A.4)."""
     return SYNTAXES.get(uid) or TransferSyntax(uid, "unknown", encapsulated=True)
+
+
+TARGETS = frozenset(
+    {
+        EXPLICIT_LE,
+        RLE,
+        JPEG_BASELINE,
+        JPEG_LOSSLESS,
+        JPEG_LOSSLESS_SV1,
+        JPEG_LS,
+        JPEG_LS_NEAR,
+        JPEG_2000_LOSSLESS,
+        JPEG_2000,
+        HTJ2K_LOSSLESS,
+        HTJ2K_LOSSLESS_RPCL,
+        HTJ2K,
+    }
+)
+"""The transfer syntaxes frames can be given in, whatever they are stored in (``dicom.transcode``)."""

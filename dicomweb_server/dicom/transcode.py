@@ -12,9 +12,10 @@ from typing import Any
 from dicomweb_server.dicom import syntaxes
 from dicomweb_server.dicom.pixels.colour import as_rgb
 from dicomweb_server.dicom.pixels.decode import Frame, decode
-from dicomweb_server.dicom.pixels.encode import ENCODERS, encode
+from dicomweb_server.dicom.pixels.encode import encode
 from dicomweb_server.dicom.pixels.facts import ImageFacts
 from dicomweb_server.dicom.pixels.native import to_native
+from dicomweb_server.dicom.syntaxes import TARGETS
 from dicomweb_server.model.errors import NotAcceptable
 from dicomweb_server.model.records import DicomJson
 
@@ -24,10 +25,6 @@ _LOSSY_METHODS = {
     syntaxes.JPEG_2000: "ISO_15444_1",
     syntaxes.HTJ2K: "ISO_15444_15",
 }
-
-
-TARGETS = frozenset({syntaxes.EXPLICIT_LE, *ENCODERS})
-"""The transfer syntaxes frames can be given in."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,20 @@ def refitted(picture: bytes, width: int, height: int, media_type: str) -> bytes:
     return fitted(picture, width, height, media_type)
 
 
+def transcoded(path: str, numbers: Sequence[int], syntax: str) -> list[bytes]:
+    """Frames in another transfer syntax."""
+    from dicomweb_server.dicom.drawing import transcode_frames
+
+    return [frame.data for frame in transcode_frames(path, numbers, syntax)]
+
+
+def instance(path: str, draft: str, syntax: str) -> None:
+    """The whole file in another transfer syntax, written to ``draft``."""
+    from dicomweb_server.dicom.drawing import transcode_file
+
+    transcode_file(path, draft, syntax)
+
+
 def card(modality: str, width: int, height: int, media_type: str) -> bytes:
     """The icon of a modality."""
     from dicomweb_server.dicom.icons import icon

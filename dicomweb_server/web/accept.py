@@ -12,6 +12,7 @@ from functools import lru_cache
 
 from dicomweb_server.dicom.syntaxes import EXPLICIT_LE, MEDIA_TYPES, OCTET_STREAM, TransferSyntax, syntax_of
 from dicomweb_server.model.errors import BadRequest, NotAcceptable
+from dicomweb_server.retrieve.transcoded import can_give
 from dicomweb_server.web.mediatypes import ContentType, content_type, members
 
 DICOM = "application/dicom"
@@ -134,12 +135,6 @@ Can = Callable[[str], bool]
 """Whether the pixels can be given in a transfer syntax, by decoding or encoding if need be."""
 
 
-def stored_only(stored: TransferSyntax) -> Can:
-    """Nothing is decoded: stored compressed pixels leave as they are, native ones as Explicit VR Little Endian."""
-    as_stored = as_given(stored)
-    return lambda syntax: syntax == as_stored
-
-
 def as_given(stored: TransferSyntax) -> str:
     """The syntax of stored pixels when they leave without being decoded: native ones are little endian then (C-31)."""
     return stored.uid if stored.encapsulated else EXPLICIT_LE
@@ -161,10 +156,10 @@ def for_pixels(accepted: Accepted, stored: TransferSyntax, can: Can, *, parts: i
 
 
 @lru_cache(maxsize=1024)
-def stored_pixels(accepted: Accepted, stored: str, *, parts: int = 1) -> Form:
-    """``for_pixels`` where nothing is decoded, remembered: a viewer asks in the same words thousands of times."""
+def pixels(accepted: Accepted, stored: str, *, parts: int = 1, refused: frozenset[str] = frozenset()) -> Form:
+    """``for_pixels`` with all this server can make, remembered: a viewer asks in the same words thousands of times."""
     syntax = syntax_of(stored)
-    return for_pixels(accepted, syntax, stored_only(syntax), parts=parts)
+    return for_pixels(accepted, syntax, can_give(syntax, refused=refused), parts=parts)
 
 
 def _pixels(each: Range, stored: TransferSyntax, can: Can) -> tuple[str, str] | None:

@@ -14,12 +14,15 @@ from dicomweb_server.dicom.syntaxes import EXPLICIT_LE, OCTET_STREAM
 from dicomweb_server.model.errors import NotAcceptable, NotFound
 from dicomweb_server.model.ids import InstanceKey
 from dicomweb_server.retrieve.shelf import Held, Shelf
-from dicomweb_server.web import accept, address, body, caching, multipart, params, wado
+from dicomweb_server.retrieve.transcoded import can_give
+from dicomweb_server.web import accept, address, body, caching, multipart, params, transcoding, wado
 from dicomweb_server.web.accept import DICOM, Accepted, Form
 from dicomweb_server.web.body import Headers, Made, Piece, Stored
 from dicomweb_server.web.headers import warning
 from dicomweb_server.web.services import services_of
 
+MADE_BEFORE = 16
+"""Up to so many instances are transcoded before the first byte leaves; what fails is then told by 206 (C-33)."""
 BLOCK = 1 << 20
 """Bytes of a rewritten file sent at once."""
 
@@ -32,30 +35,27 @@ async def retrieve(request: Request) -> ASGIApp:
         return await _bulk(request, wanted, pixels_only=False)  # W-05
     held = await services_of(request).shelf.instances(scope)
     alone = isinstance(scope, InstanceKey)
-    chosen = [(each, _form(wanted, each, alone=alone)) for each in held]
+    few = len(held) <= MADE_BEFORE
+    chosen = [(each, await transcoding.instance(request, each, wanted, alone=alone, make=few)) for each in held]
     given = [(each, form) for each, form in chosen if form is not None]
     if not given:
         first = held[0].syntax
         raise NotAcceptable(
             f"stored as {first.uid} and cannot be given in any accepted form",
-            available=accept.instance_available(first, accept.stored_only(first)),
+            available=accept.instance_available(first, can_give(first)),
         )
     return await _instances(request, given, missing=len(held) - len(given))
 
 
 async def single(request: Request, held: Held, wanted: Accepted) -> ASGIApp:
     """One instance alone. Raises NotAcceptable."""
-    form = _form(wanted, held, alone=True)
+    form = await transcoding.instance(request, held, wanted, alone=True, make=True)
     if form is None:
         raise NotAcceptable(
             f"stored as {held.syntax.uid} and cannot be given in the transfer syntax asked for",
-            available=accept.instance_available(held.syntax, accept.stored_only(held.syntax)),
+            available=accept.instance_available(held.syntax, can_give(held.syntax)),
         )
     return await _instances(request, [(held, form)], missing=0)
-
-
-def _form(wanted: Accepted, held: Held, *, alone: bool) -> Form | None:
-    return accept.for_instance(wanted, held.syntax, accept.stored_only(held.syntax), parts=1 if alone else 2)
 
 
 async def _instances(request: Request, given: Sequence[tuple[Held, Form]], *, missing: int) -> ASGIApp:
@@ -71,7 +71,7 @@ async def _instances(request: Request, given: Sequence[tuple[Held, Form]], *, mi
         held, form = given[0]
         return body.answer(
             request,
-            [await _file(request, held, alone=True)],
+            [await _file(request, held, form, alone=True)],
             content_type=form.label,
             etag=etag,
             cache=caching.REVALIDATE,
@@ -79,7 +79,7 @@ async def _instances(request: Request, given: Sequence[tuple[Held, Form]], *, mi
     boundary = multipart.boundary_of(representation)
     alone = len(given) == 1
     parts = [
-        (form.label, wado.instance_url(base, held.key), [await _file(request, held, alone=alone)])
+        (form.label, wado.instance_url(base, held.key), [await _file(request, held, form, alone=alone)])
         for held, form in given
     ]
     more: Headers = []
@@ -103,12 +103,15 @@ def _partial(found: ASGIApp) -> ASGIApp:
     return body.Answer(206 if found.status == 200 else found.status, found.headers, found.pieces, found.part)
 
 
-async def _file(request: Request, held: Held, *, alone: bool) -> Piece:
+async def _file(request: Request, held: Held, form: Form, *, alone: bool) -> Piece:
     """The file as stored; implicit VR, big endian and deflated ones as Explicit VR Little Endian (C-07, C-31).
 
-    Of several, those to be rewritten are opened when they are reached: the first byte need not wait for all of them.
+    Pixels are transcoded where the form is another one (W-04). Of several, what has to be made is made when it is
+    reached: the first byte need not wait for all of them.
     """
     services = services_of(request)
+    if transcoding.is_transcoded(held, form):
+        return await transcoding.file(request, held, form, now=alone)
     if held.syntax.servable:
         return Stored(services.objects, held.version.object_key, wado.whole(held))
     size = None
@@ -160,12 +163,12 @@ async def _bulk(request: Request, wanted: Accepted, *, pixels_only: bool) -> ASG
             location = wado.bulk_url(base, found)
             if found.value.encapsulated and found.pixels:
                 try:
-                    form = accept.for_pixels(wanted, held.syntax, accept.stored_only(held.syntax), parts=2)
+                    form = await transcoding.pixels(request, held, wanted, parts=2)
                 except NotAcceptable:
                     refused += 1
                     continue
                 label = form.label
-                payloads = await wado.frame_payloads(request, held)
+                payloads = await wado.frame_payloads(request, held, form)
             else:
                 if not any(each.takes(OCTET_STREAM) and each.multipart for each in wanted.ranges):
                     refused += 1

@@ -17,6 +17,7 @@ from dicomweb_server.retrieve.rendered import Rendered
 from dicomweb_server.retrieve.search import Search
 from dicomweb_server.retrieve.shelf import Shelf
 from dicomweb_server.retrieve.thumbnails import Thumbnails
+from dicomweb_server.retrieve.transcoded import TranscodedForms
 from dicomweb_server.web.ports import Deleting, Receiving
 
 
@@ -33,6 +34,7 @@ class Services:
     search: Search
     rendered: Rendered
     thumbnails: Thumbnails
+    transcoded: TranscodedForms
     deletion: Deleting | None = None
     strict_accept: bool = False
     """406 for a request without Accept, by the letter (C-20)."""

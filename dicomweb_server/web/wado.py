@@ -17,7 +17,7 @@ from dicomweb_server.retrieve.bulkdata import Bulk, Path
 from dicomweb_server.retrieve.frames import Frames
 from dicomweb_server.retrieve.metadata import etag_of
 from dicomweb_server.retrieve.shelf import Held
-from dicomweb_server.web import accept, address, body, caching, compression, datasets, multipart, params
+from dicomweb_server.web import address, body, caching, compression, datasets, multipart, params, transcoding
 from dicomweb_server.web.accept import Accepted, Form
 from dicomweb_server.web.body import Bytes, Fetched, Piece, Stored
 from dicomweb_server.web.headers import warning
@@ -49,11 +49,11 @@ async def frames(request: Request) -> ASGIApp:
     reading = services_of(request).frames
     held = await reading.find(key)
     reading.check(held, numbers)
-    form = accept.stored_pixels(wanted, held.syntax.uid, parts=min(len(numbers), 2))
     if held.index is not None and held.index.video:
         raise NotAcceptable(
             "a video has no single frames; ask for /pixeldata", available=(f"{key.instance}/pixeldata",)
         )
+    form = await transcoding.pixels(request, held, wanted, parts=min(len(numbers), 2), frame=numbers[0])
     where = instance_url(address.public_base(request), key) if form.multipart else ""
     boundary = multipart.boundary_of(
         f"{held.version.version}/frames/{request.path_params['frames']}/{form.label}/{where}"
@@ -61,7 +61,10 @@ async def frames(request: Request) -> ASGIApp:
     etag = f'"{boundary[:32]}"'
     if caching.is_known(request, etag):
         return body.not_modified(etag, caching.IMMUTABLE)
-    payloads = [await _frame(reading, held, number, alone=len(numbers) == 1) for number in numbers]
+    if transcoding.is_stored(held, form):
+        payloads = [await _frame(reading, held, number, alone=len(numbers) == 1) for number in numbers]
+    else:
+        payloads = await transcoding.frames(request, held, numbers, form)
     if form.multipart:
         parts = [
             (form.label, f"{where}/frames/{number}", [payload])
@@ -131,11 +134,9 @@ async def _one_value(request: Request, found: Bulk) -> ASGIApp:
     held, value = found.held, found.value
     payloads: list[list[Piece]]
     if value.encapsulated and held.index is not None and found.pixels:
-        form = accept.for_pixels(
-            wanted, held.syntax, accept.stored_only(held.syntax), parts=1 if held.index.video else held.index.count
-        )
+        form = await transcoding.pixels(request, held, wanted, parts=1 if held.index.video else held.index.count)
         label = form.label
-        payloads = await frame_payloads(request, held)
+        payloads = await frame_payloads(request, held, form)
     else:
         kind, single = _plain_form(wanted, _harmless(value.media_type))
         form = Form(kind, EXPLICIT_LE, not single)
@@ -190,10 +191,13 @@ async def value_piece(request: Request, found: Bulk) -> Piece:
     return Fetched(value.size, partial(reading.read, found))
 
 
-async def frame_payloads(request: Request, held: Held) -> list[list[Piece]]:
-    """Compressed pixel data is one part for each frame, a video one for all (T-05)."""
+async def frame_payloads(request: Request, held: Held, form: Form | None = None) -> list[list[Piece]]:
+    """Compressed pixel data is one part for each frame, a video one for all (T-05); as stored without ``form``."""
     index = held.index
     assert index is not None
+    if form is not None and not transcoding.is_stored(held, form):
+        numbers = range(1, index.count + 1)
+        return [[piece] for piece in await transcoding.frames(request, held, numbers, form)]
     objects = services_of(request).objects
     if index.deflated:
         reading = services_of(request).frames

@@ -16,7 +16,8 @@ from dicomweb_server.dicom.dataset import Attributes
 from dicomweb_server.dicom.encapsulate import encapsulate
 from dicomweb_server.dicom.pixels.decode import decode
 from dicomweb_server.dicom.pixels.facts import image_facts
-from dicomweb_server.dicom.transcode import TARGETS, transcode
+from dicomweb_server.dicom.syntaxes import TARGETS
+from dicomweb_server.dicom.transcode import transcode
 from dicomweb_server.model.errors import NotAcceptable
 from tests.pixels.reading import attributes, dataset, facts_of, frames_of
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -19,12 +20,14 @@ from dicomweb_server.model.query import Page, Query
 from dicomweb_server.model.records import LOCAL, Fate, Origin, Outcome, Principal
 from dicomweb_server.objects.memory import MemoryStore
 from dicomweb_server.retrieve.bulkdata import Bulkdata
+from dicomweb_server.retrieve.derived import Derived
 from dicomweb_server.retrieve.frames import Frames
 from dicomweb_server.retrieve.metadata import Metadata
 from dicomweb_server.retrieve.rendered import Rendered
 from dicomweb_server.retrieve.search import Search
 from dicomweb_server.retrieve.shelf import Shelf
 from dicomweb_server.retrieve.thumbnails import Thumbnails
+from dicomweb_server.retrieve.transcoded import TranscodedForms
 from dicomweb_server.web.app import WebOptions, make_app
 from dicomweb_server.web.ports import Deleting, Receiving
 from dicomweb_server.web.services import Services
@@ -147,6 +150,7 @@ def services(
         search=Search(catalog),
         rendered=Rendered(shelf, HerePool()),
         thumbnails=Thumbnails(Rendered(shelf, HerePool())),
+        transcoded=TranscodedForms(Rendered(shelf, HerePool()), Derived(Path(tempfile.mkdtemp()), 1 << 28)),
         receive=receive or ReadingReceive(Path("/nonexistent")),
         pool=HerePool(),
         deletion=deletion,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,12 +13,14 @@ import httpx
 
 from dicomweb_server.model.ids import InstanceKey
 from dicomweb_server.retrieve.bulkdata import Bulkdata
+from dicomweb_server.retrieve.derived import Derived
 from dicomweb_server.retrieve.frames import Frames
 from dicomweb_server.retrieve.metadata import Metadata
 from dicomweb_server.retrieve.rendered import Rendered
 from dicomweb_server.retrieve.search import Search
 from dicomweb_server.retrieve.shelf import Shelf
 from dicomweb_server.retrieve.thumbnails import Thumbnails
+from dicomweb_server.retrieve.transcoded import TranscodedForms
 from dicomweb_server.web.app import make_app
 from dicomweb_server.web.services import Services
 from tests.holding import Holding, holding
@@ -72,6 +75,7 @@ def door(folder: Path, *names: str) -> Iterator[Door]:
             search=Search(held.catalog),
             rendered=Rendered(shelf, HerePool()),
             thumbnails=Thumbnails(Rendered(shelf, HerePool())),
+            transcoded=TranscodedForms(Rendered(shelf, HerePool()), Derived(Path(tempfile.mkdtemp()), 1 << 28)),
         )
         yield Door(held, services, keys)
 

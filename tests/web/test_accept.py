@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dicomweb_server.dicom.syntaxes import syntax_of
+from dicomweb_server.dicom.syntaxes import TransferSyntax, syntax_of
 from dicomweb_server.model.errors import BadRequest, NotAcceptable
-from dicomweb_server.web.accept import Accepted, Can, Form, for_instance, for_pixels, stored_only
+from dicomweb_server.web.accept import Accepted, Can, Form, as_given, for_instance, for_pixels
 
 ELE = "1.2.840.10008.1.2.1"
 IVLE = "1.2.840.10008.1.2"
@@ -26,6 +26,11 @@ DICOM = "application/dicom"
 def lossless(stored: str) -> Can:
     """A server that decodes everything and encodes losslessly."""
     return lambda syntax: syntax in {ELE, JLS, J2K, JPEG_LL, RLE, stored}
+
+
+def stored_only(stored: TransferSyntax) -> Can:
+    """A server that decodes nothing."""
+    return lambda syntax: syntax == as_given(stored)
 
 
 def pixels(accept: str, stored: str, *, decoding: bool, parts: int = 1) -> Form | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 
+import pydicom
 import pytest
 from PIL import Image
 
@@ -41,8 +42,11 @@ async def test_any_transfer_syntax_is_the_stored_one(held: Door) -> None:
     assert answer.content == corpus.file(CINE)
 
 
-async def test_only_lossy_data_comes_as_stored(held: Door) -> None:
-    assert (await held.get(at(held, CT_JPEG, DICOM))).content == corpus.file(CT_JPEG)
+async def test_without_a_transfer_syntax_compressed_pixels_are_decoded_and_stay_marked_as_lossy(held: Door) -> None:
+    read = pydicom.dcmread(io.BytesIO((await held.get(at(held, CT_JPEG, DICOM))).content))
+    assert read.file_meta.TransferSyntaxUID == "1.2.840.10008.1.2.1"
+    assert read.LossyImageCompression == "01"
+    assert read.pixel_array.shape == pydicom.dcmread(corpus.path(CT_JPEG)).pixel_array.shape
 
 
 async def test_images_are_jpeg_and_reports_html_unless_asked_otherwise(held: Door) -> None:

@@ -1,0 +1,130 @@
+"""Bytes made from stored objects, kept in a bounded folder: made once, however many ask in however many processes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import hashlib
+import os
+import secrets
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+_LOCKS = 256
+_FULL = 0.9
+"""Part of the bound that is left after the longest unused went."""
+_LOOK = 16
+"""The folder is measured anew when this part of its bound was written since."""
+
+
+class Derived:
+    """Files below ``folder``, together of about ``most`` bytes, the longest unused of which go.
+
+    Keys must name the content they were made from (a version), so that no entry ever becomes untrue.
+    """
+
+    def __init__(self, folder: Path, most: int) -> None:
+        self._folder = folder
+        self._most = most
+        self._written = most
+        """Since the folder was last measured; at first as if all were full."""
+        self._measuring = threading.Lock()
+        self._making: dict[str, asyncio.Task[Path]] = {}
+
+    async def read(self, key: str, make: Callable[[], Awaitable[bytes]]) -> bytes:
+        """The bytes of ``key``, made when they are not here. What ``make`` raises comes through, and is not kept."""
+
+        async def fill(draft: Path) -> None:
+            await asyncio.to_thread(draft.write_bytes, await make())
+
+        for _ in range(3):
+            path = await self.path(key, fill)
+            with contextlib.suppress(FileNotFoundError):  # gone for being the longest unused: made again
+                return await asyncio.to_thread(path.read_bytes)
+        return await make()
+
+    async def path(self, key: str, fill: Callable[[Path], Awaitable[None]]) -> Path:
+        """The file of ``key``; ``fill`` writes it when it is not here. Open it at once: it may leave when unused."""
+        path = self._path(key)
+        if await asyncio.to_thread(_used, path):
+            return path
+        task = self._making.get(key)
+        if task is None:
+            task = asyncio.ensure_future(self._made(key, path, fill))
+            self._making[key] = task
+            task.add_done_callback(lambda _: self._making.pop(key, None))
+        return await asyncio.shield(task)
+
+    async def _made(self, key: str, path: Path, fill: Callable[[Path], Awaitable[None]]) -> Path:
+        async with self._alone(path):
+            if await asyncio.to_thread(_used, path):
+                return path  # another process was first
+            draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+            try:
+                await fill(draft)
+                size = draft.stat().st_size
+                draft.rename(path)
+            finally:
+                draft.unlink(missing_ok=True)
+        self._written += size
+        if self._written > self._most // _LOOK:
+            await asyncio.to_thread(self._shrink)
+        return path
+
+    @asynccontextmanager
+    async def _alone(self, path: Path) -> AsyncIterator[None]:
+        """Hold the lock that all processes take for this file, among a few others."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        name = self._folder / f"{int(path.name[:8], 16) % _LOCKS:02x}.lock"
+        descriptor = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            pause = 0.002
+            while not _locked(descriptor):
+                await asyncio.sleep(pause)
+                pause = min(pause * 1.5, 0.05)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _shrink(self) -> None:
+        with self._measuring:
+            self._written = 0
+            found = sorted(self._entries())
+            size = sum(each[1] for each in found)
+            if size <= self._most:
+                return
+            for _, length, path in found:
+                if size <= self._most * _FULL:
+                    return
+                path.unlink(missing_ok=True)
+                size -= length
+
+    def _entries(self) -> Iterator[tuple[float, int, Path]]:
+        for path in self._folder.glob("??/*"):
+            with contextlib.suppress(FileNotFoundError):
+                facts = path.stat()
+                yield facts.st_mtime, facts.st_size, path
+
+    def _path(self, key: str) -> Path:
+        name = hashlib.sha256(key.encode()).hexdigest()
+        return self._folder / name[:2] / name
+
+
+def _used(path: Path) -> bool:
+    """Whether the file is there; it counts as used now."""
+    try:
+        os.utime(path)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,110 @@
+"""The form in which pixels or instances leave: what is accepted, and what can really be made of what is stored."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Sequence
+from functools import partial
+
+from starlette.requests import Request
+
+from dicomweb_server.model.errors import NotAcceptable
+from dicomweb_server.retrieve.shelf import Held
+from dicomweb_server.retrieve.transcoded import TranscodedForms, can_give
+from dicomweb_server.web import accept
+from dicomweb_server.web.accept import Accepted, Form
+from dicomweb_server.web.body import Bytes, Made, Piece
+from dicomweb_server.web.services import services_of
+
+BLOCK = 1 << 20
+AT_ONCE = 4
+"""Frames that are made before the first byte leaves, so that what cannot be made is an error and no broken body."""
+
+
+def is_stored(held: Held, form: Form) -> bool:
+    return form.syntax == accept.as_given(held.syntax)
+
+
+async def pixels(request: Request, held: Held, wanted: Accepted, *, parts: int, frame: int = 1) -> Form:
+    """The best form in which ``frame`` can be given; it is made where it has to be. Raises NotAcceptable."""
+    refused: frozenset[str] = frozenset()
+    reason: NotAcceptable | None = None
+    while True:
+        try:
+            form = accept.pixels(wanted, held.syntax.uid, parts=parts, refused=refused)
+        except NotAcceptable as error:
+            raise _because(reason, error) from None
+        if is_stored(held, form):
+            return form
+        try:
+            await services_of(request).transcoded.frame(held, frame, form.syntax)
+        except NotAcceptable as error:
+            refused |= {form.syntax}
+            reason = error
+        else:
+            return form
+
+
+async def instance(request: Request, held: Held, wanted: Accepted, *, alone: bool, make: bool) -> Form | None:
+    """The best form of an instance, None where it has none; with ``make`` only after it was made. Raises nothing else.
+
+    A transcoding that fails is tried in the next form that is accepted.
+    """
+    refused: frozenset[str] = frozenset()
+    while True:
+        can = can_give(held.syntax, refused=refused)
+        form = accept.for_instance(wanted, held.syntax, can, parts=1 if alone else 2)
+        if form is None or not make or not is_transcoded(held, form):
+            return form
+        try:
+            await services_of(request).transcoded.file(held, form.syntax)
+        except NotAcceptable:
+            refused |= {form.syntax}
+        else:
+            return form
+
+
+def is_transcoded(held: Held, form: Form) -> bool:
+    """Whether the pixels of an instance have to be decoded for this form."""
+    return (held.syntax.encapsulated and form.syntax != held.syntax.uid) or form.syntax not in (
+        held.syntax.uid,
+        accept.as_given(held.syntax),
+    )
+
+
+async def frames(request: Request, held: Held, numbers: Sequence[int], form: Form) -> list[Piece]:
+    """Transcoded frames; the first few are made now, the others when their turn comes."""
+    made = services_of(request).transcoded
+    first = await asyncio.gather(*(made.frame(held, number, form.syntax) for number in numbers[:AT_ONCE]))
+    later = [Made(None, partial(_frame, made, held, number, form.syntax)) for number in numbers[AT_ONCE:]]
+    return [*map(Bytes, first), *later]
+
+
+async def _frame(made: TranscodedForms, held: Held, number: int, syntax: str) -> AsyncIterator[bytes]:
+    yield await made.frame(held, number, syntax)
+
+
+async def file(request: Request, held: Held, form: Form, *, now: bool) -> Piece:
+    """A transcoded instance; its size is known where it is made ``now``."""
+    made = services_of(request).transcoded
+    size = (await made.file(held, form.syntax)).stat().st_size if now else None
+    return Made(size, partial(_blocks, made, held, form.syntax))
+
+
+async def _blocks(made: TranscodedForms, held: Held, syntax: str) -> AsyncIterator[bytes]:
+    descriptor = os.open(await made.file(held, syntax), os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        place = 0
+        while block := await asyncio.to_thread(os.pread, descriptor, BLOCK, place):
+            yield block
+            place += len(block)
+    finally:
+        os.close(descriptor)
+
+
+def _because(reason: NotAcceptable | None, error: NotAcceptable) -> NotAcceptable:
+    """The refusal with what the last attempt failed for."""
+    if reason is None:
+        return error
+    return NotAcceptable(f"{error}: {reason}", available=error.available)

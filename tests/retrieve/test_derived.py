@@ -1,0 +1,87 @@
+"""What is made from stored objects: kept within a bound, made once, never kept when it failed."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+from pathlib import Path
+
+import pytest
+
+from dicomweb_server.model.errors import Undecodable
+from dicomweb_server.retrieve.derived import Derived
+
+
+async def a_kilobyte() -> bytes:
+    return bytes(1000)
+
+
+def files(folder: Path) -> list[Path]:
+    return list(folder.glob("??/*"))
+
+
+async def test_it_is_made_once_and_read_again(tmp_path: Path) -> None:
+    made = []
+
+    async def make() -> bytes:
+        made.append(1)
+        await asyncio.sleep(0)
+        return b"frame"
+
+    kept = Derived(tmp_path, 1 << 20)
+    assert await asyncio.gather(*(kept.read("one", make) for _ in range(10))) == [b"frame"] * 10
+    assert await Derived(tmp_path, 1 << 20).read("one", make) == b"frame"
+    assert len(made) == 1
+
+
+async def test_what_failed_is_not_kept(tmp_path: Path) -> None:
+    async def fail() -> bytes:
+        raise Undecodable("broken")
+
+    kept = Derived(tmp_path, 1 << 20)
+    for _ in range(2):
+        with pytest.raises(Undecodable):
+            await kept.read("one", fail)
+    assert await kept.read("one", a_kilobyte) == bytes(1000)
+
+
+async def test_the_longest_unused_goes(tmp_path: Path) -> None:
+    kept = Derived(tmp_path, 10_000)
+    for number in range(8):
+        await kept.read(str(number), a_kilobyte)
+    for path in files(tmp_path):
+        os.utime(path, (1, 1))
+    await kept.read("0", a_kilobyte)
+    for number in range(8, 14):
+        await kept.read(str(number), a_kilobyte)
+    assert sum(path.stat().st_size for path in files(tmp_path)) <= 10_000
+    made: list[int] = []
+
+    async def again() -> bytes:
+        made.append(1)
+        return bytes(1000)
+
+    await kept.read("0", again)
+    assert made == []
+
+
+def _ask(folder: Path, log: Path) -> None:
+    async def make() -> bytes:
+        with log.open("a") as file:
+            file.write("made\n")
+        await asyncio.sleep(0.2)
+        return b"frame"
+
+    assert asyncio.run(Derived(folder, 1 << 20).read("one", make)) == b"frame"
+
+
+def test_processes_that_ask_together_make_it_once(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    asking = [context.Process(target=_ask, args=(tmp_path / "kept", tmp_path / "log")) for _ in range(4)]
+    for process in asking:
+        process.start()
+    for process in asking:
+        process.join()
+    assert [process.exitcode for process in asking] == [0] * 4
+    assert (tmp_path / "log").read_text() == "made\n"
