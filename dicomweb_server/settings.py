@@ -139,7 +139,7 @@ class Work:
     decode_memory_bytes: int = 2 << 30
     """Memory a decoder may take."""
     derived_bytes: int = 2 << 30
-    """Bytes kept of frames and instances that were transcoded for somebody; the longest unused go."""
+    """Bytes kept of what was transcoded or rendered for somebody; the longest unused go."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

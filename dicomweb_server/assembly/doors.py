@@ -52,7 +52,8 @@ def open_web(settings: Settings) -> Iterator[uvicorn.Server]:
         asked = [
             Searched(sources[each.name], each.search_seconds) for each in settings.sources if each.search == "merge"
         ]
-        rendered = Rendered(shelf, pool)
+        derived = Derived(settings.data / "derived", settings.work.derived_bytes)
+        rendered = Rendered(shelf, pool, derived)
         services = Services(
             catalog=backends.catalog,
             objects=backends.objects,
@@ -64,7 +65,7 @@ def open_web(settings: Settings) -> Iterator[uvicorn.Server]:
             bulkdata=Bulkdata(shelf),
             rendered=rendered,
             thumbnails=Thumbnails(rendered),
-            transcoded=TranscodedForms(rendered, Derived(settings.data / "derived", settings.work.derived_bytes)),
+            transcoded=TranscodedForms(rendered, derived),
             rendered_representative=settings.http.rendered_representative,
             wado_uri_as_stored=settings.http.wado_uri_as_stored,
             strict_accept=settings.http.strict_accept,

@@ -6,8 +6,9 @@ import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -20,6 +21,7 @@ from dicomweb_server.model.errors import BackendFailed, NotAcceptable, NotFound,
 from dicomweb_server.model.ids import InstanceKey, is_uid
 from dicomweb_server.pool.base import Pool
 from dicomweb_server.retrieve import drawing
+from dicomweb_server.retrieve.derived import Derived
 from dicomweb_server.retrieve.shelf import Held, Shelf
 
 P = ParamSpec("P")
@@ -71,9 +73,24 @@ class Rendered:
     shelf: Shelf
     pool: Pool
 
-    async def image(self, held: Held, frame: int, wanted: Rendering) -> bytes:
-        """One frame as an image. Raises NotFound, BadRequest, NotAcceptable, Undecodable."""
-        (drawn,) = await self.run(held, drawing.frames, (frame,), wanted)
+    kept: Derived | None = None
+    """Where finished pictures are kept for the next who asks."""
+
+    async def picture(
+        self, held: Held, frames: Sequence[int], wanted: Rendering, *, state: Held | None = None
+    ) -> bytes:
+        """One frame as an image, several as an animation. Raises NotFound, BadRequest, NotAcceptable, Undecodable."""
+        if self.kept is None:
+            return await self._drawn(held, frames, wanted, state)
+        shown_by = state.version.version if state is not None else ""
+        described = replace(wanted, annotations=frozenset()), sorted(str(each) for each in wanted.annotations)
+        key = f"picture {held.version.version} {held.key.instance} {tuple(frames)} {described} {shown_by}"
+        return await self.kept.read(key, partial(self._drawn, held, frames, wanted, state))
+
+    async def _drawn(self, held: Held, frames: Sequence[int], wanted: Rendering, state: Held | None) -> bytes:
+        if len(frames) > 1:
+            return await self.animation(held, frames, wanted)
+        ((_, drawn),) = [pair async for pair in self.images(held, frames, wanted, state=state)]
         return drawn
 
     async def images(
@@ -81,7 +98,7 @@ class Rendered:
     ) -> AsyncIterator[tuple[int, bytes]]:
         """Each frame and its image, a few drawn at a time, as the presentation state ``state`` has it if there is one.
 
-        Raises as ``image`` does.
+        Raises as ``picture`` does.
         """
         for start in range(0, len(frames), TOGETHER):
             some = frames[start : start + TOGETHER]

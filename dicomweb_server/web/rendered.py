@@ -137,11 +137,7 @@ async def one_image(
     etag = f'"{multipart.boundary_of(representation)[:32]}"'
     if caching.is_known(request, etag):
         return body.not_modified(etag, caching.REVALIDATE)
-    drawing = services_of(request).rendered
-    if len(numbers) == 1:
-        ((_, drawn),) = [pair async for pair in drawing.images(held, numbers, wanted, state=state)]
-    else:
-        drawn = await drawing.animation(held, numbers, wanted)
+    drawn = await services_of(request).rendered.picture(held, numbers, wanted, state=state)
     return body.answer(
         request, [Bytes(drawn)], content_type=wanted.media_type, etag=etag, cache=caching.REVALIDATE, more=more
     )

@@ -66,14 +66,14 @@ async def test_what_kills_the_decoder_is_refused_and_the_next_is_drawn(
     rendered, instance = found(held, pool)
     with pytest.raises(Undecodable, match="cannot be drawn"):
         await rendered.run(instance, bad)
-    assert (await rendered.image(instance, 1, Rendering())).startswith(b"\xff\xd8")
+    assert (await rendered.picture(instance, [1], Rendering())).startswith(b"\xff\xd8")
 
 
 async def test_a_file_that_is_gone_is_not_found(held: Holding, pool: ProcessPool) -> None:
     rendered, instance = found(held, pool)
     held.objects.delete([instance.version.object_key])
     with pytest.raises(NotFound):
-        await rendered.image(instance, 1, Rendering())
+        await rendered.picture(instance, [1], Rendering())
 
 
 async def test_a_card_stands_for_what_cannot_be_drawn(held: Holding, pool: ProcessPool) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -63,6 +62,7 @@ def door(folder: Path, *names: str) -> Iterator[Door]:
     with holding(folder) as held:
         keys = held.take_all(names)
         shelf = Shelf(held.catalog, held.objects)
+        derived = Derived(folder / "derived", 1 << 28)
         services = Services(
             catalog=held.catalog,
             objects=held.objects,
@@ -73,9 +73,9 @@ def door(folder: Path, *names: str) -> Iterator[Door]:
             metadata=Metadata(shelf),
             bulkdata=Bulkdata(shelf),
             search=Search(held.catalog),
-            rendered=Rendered(shelf, HerePool()),
+            rendered=Rendered(shelf, HerePool(), derived),
             thumbnails=Thumbnails(Rendered(shelf, HerePool())),
-            transcoded=TranscodedForms(Rendered(shelf, HerePool()), Derived(Path(tempfile.mkdtemp()), 1 << 28)),
+            transcoded=TranscodedForms(Rendered(shelf, HerePool()), derived),
         )
         yield Door(held, services, keys)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
@@ -247,3 +248,18 @@ async def test_what_a_client_has_is_not_drawn_again(held: Door) -> None:
 async def test_head_has_the_headers_alone(held: Door) -> None:
     answer = await held.get(held.at(CT) + "/rendered", "image/png", method="HEAD")
     assert (answer.status_code, answer.headers["content-type"], answer.content) == (200, "image/png", b"")
+
+
+async def test_a_picture_is_drawn_once_for_all_who_ask(tmp_path: Path) -> None:
+    with door(tmp_path, CT) as held:
+        first = await held.get(held.at(CT) + "/rendered?viewport=40,40", "image/png")
+        pictures = {path.read_bytes() for path in kept(tmp_path)}
+        assert pictures == {first.content}
+        again = await held.get(held.at(CT) + "/rendered?viewport=40,40", "image/png")
+        assert (again.content, len(kept(tmp_path))) == (first.content, 1)
+        await held.get(held.at(CT) + "/rendered?viewport=41,41", "image/png")
+        assert len(kept(tmp_path)) == 2
+
+
+def kept(folder: Path) -> list[Path]:
+    return list((folder / "derived").glob("??/*"))
