@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-from dicomweb_server.catalog import folding, spelling
+from dicomweb_server.catalog import folding, private, spelling
 from dicomweb_server.catalog.summaries import texts
 from dicomweb_server.model.query import DateTimeRange, Key, Match, Path
 from dicomweb_server.model.records import DicomJson
@@ -23,12 +23,16 @@ def matches(dataset: DicomJson, keys: Sequence[Key], intervals: Sequence[DateTim
 
 def _within(dataset: DicomJson, keys: list[tuple[Path, Key]]) -> bool:
     sequences: dict[int, list[tuple[Path, Key]]] = {}
+    creators = private.creators((path[0], key) for path, key in keys if len(path) == 1)
     for path, key in keys:
+        tag = private.located(dataset, path[0], creators)
+        if tag is None:
+            return False
         if len(path) == 1:
-            if not _has(texts(dataset.get(f"{path[0]:08X}")), key):
+            if not _has(texts(dataset.get(f"{tag:08X}")), key):
                 return False
         else:
-            sequences.setdefault(path[0], []).append((path[1:], key))
+            sequences.setdefault(tag, []).append((path[1:], key))
     return all(_in_an_item(dataset, tag, inner) for tag, inner in sequences.items())
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from dicomweb_server.catalog import summaries
+from dicomweb_server.catalog import private, summaries
 from dicomweb_server.catalog.attributes import (
     AVAILABILITY,
     COMPUTED,
@@ -37,6 +37,8 @@ class Wanted:
     """Attributes of instances that their summaries lack."""
     pruned: Mapping[bytes, frozenset[tuple[str, ...]]] = field(default_factory=dict)
     """Sequences of which only some attributes were asked for, by path."""
+    creators: private.Creators = field(default_factory=dict)
+    """Of the private attributes asked for."""
     present: tuple[tuple[bytes, bytes], ...] = ()
     """Match keys, returned empty where there is no value (Q-28)."""
 
@@ -53,7 +55,10 @@ def wanted(query: Query) -> Wanted:
     keys = tuple((key.path, key.vr) for key in query.keys)
     keys += tuple(((tag,), vr) for i in query.intervals for tag, vr in ((i.date, "DA"), (i.time, "TM")))
     upper = query.relational and query.study is None
-    return _wanted(query.level, query.relational, upper, keys, query.include, query.include_all)
+    creators = private.creators((key.path[0], key) for key in query.keys if len(key.path) == 1)
+    return _wanted(
+        query.level, query.relational, upper, keys, query.include, query.include_all, tuple(creators.items())
+    )
 
 
 @lru_cache(maxsize=512)
@@ -64,6 +69,7 @@ def _wanted(
     keys: tuple[tuple[Path, str], ...],
     include: frozenset[Path],
     whole: bool,
+    creators: tuple[tuple[int, str], ...],
 ) -> Wanted:
     tags: dict[Level, set[str]] = {each: set() for each in LEVELS}
     tags[level] |= RETURNED[level]
@@ -84,10 +90,11 @@ def _wanted(
         whole,
         frozenset(tags[Level.INSTANCE] - _SHOWN_OF_INSTANCE),
         {tag.encode(): frozenset(_names(path[1:]) for path in paths if f"{path[0]:08X}" == tag) for tag in partly},
+        dict(creators),
         tuple(
             (f"{path[0]:08X}".encode(), summaries.line(f"{path[0]:08X}", {"vr": vr}))
             for path, vr in keys
-            if len(path) == 1 and path in paths
+            if len(path) == 1 and path in paths and not private.is_private(path[0])
         ),
     )
 
@@ -101,7 +108,9 @@ def match(wanted: Wanted, parts: Iterable[tuple[Level, bytes]], body: bytes | No
         lines += summaries.picked(summary.split(b"\n"), wanted.tags[level])
     if wanted.from_metadata and body is not None:
         dataset = orjson.loads(body)
-        lines += [summaries.line(tag, dataset[tag]) for tag in wanted.from_metadata if tag in dataset]
+        places = {private.located(dataset, int(tag, 16), wanted.creators) for tag in wanted.from_metadata}
+        there = [f"{place:08X}" for place in places if place is not None]
+        lines += [summaries.line(tag, dataset[tag]) for tag in there if tag in dataset]
     for tag, empty in wanted.present:
         if not any(line[1:9] == tag for line in lines):
             lines.append(empty)

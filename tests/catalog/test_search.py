@@ -179,6 +179,24 @@ def test_instances_are_matched_by_what_only_their_metadata_has(studies: SqlCatal
     assert values(found, "00280010") == [512, 512]
 
 
+def test_private_attributes_are_found_by_their_creator_in_whatever_block(catalog: SqlCatalog) -> None:
+    acme: dict[str, Any] = {
+        "x00230011": text("LO", "Acme"),
+        "x00231101": text("SH", "A1"),
+        "x00230010": text("LO", "Other"),
+    }
+    catalog.holdings.store([new(derived("1.2.1", "1.2.1.1", "1.2.1.1.1", x00231001=text("SH", "B2"), **acme))])
+    creator = key(0x00230010, "LO", Match.SINGLE, "Acme")
+    page = find(catalog, creator, key(0x00231001, "SH", Match.SINGLE, "A1"), level=Level.INSTANCE)
+    (found,) = map(json.loads, page.matches)
+    assert found["00230011"]["Value"] == ["Acme"]
+    assert found["00231101"]["Value"] == ["A1"]
+    assert "00231001" not in found
+    for name_of, value in (("Acme", "B2"), ("Nobody", "A1")):
+        creator = key(0x00230010, "LO", Match.SINGLE, name_of)
+        assert not find(catalog, creator, key(0x00231001, "SH", Match.SINGLE, value), level=Level.INSTANCE).matches
+
+
 def test_the_newest_come_first_and_those_without_a_date_last(studies: SqlCatalog) -> None:
     assert numbers(studies) == "12345"
 
