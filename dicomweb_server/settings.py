@@ -138,6 +138,8 @@ class Work:
     """A decoder that works on one image for longer is killed."""
     decode_memory_bytes: int = 2 << 30
     """Memory a decoder may take."""
+    sweep_seconds: float = 300.0
+    """How often lost work is looked for, and what crashes left behind is removed."""
     derived_bytes: int = 2 << 30
     """Bytes kept of what was transcoded or rendered for somebody; the longest unused go."""
 

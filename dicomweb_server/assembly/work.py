@@ -32,8 +32,8 @@ def open_worker(settings: Settings) -> Iterator[list[Worker | Periodic]]:
     from dicomweb_server.ingest.collect import CacheSeries
     from dicomweb_server.ingest.fetch import Fetch
     from dicomweb_server.preprocess.thumbnails import Preprocess
-    from dicomweb_server.reconcile.lost import queue_lost
     from dicomweb_server.reconcile.series import ReconcileSeries
+    from dicomweb_server.reconcile.sweep import Sweep
     from dicomweb_server.workers import policy
     from dicomweb_server.workers.loop import Stage, Worker
     from dicomweb_server.workers.periodic import Periodic
@@ -44,7 +44,6 @@ def open_worker(settings: Settings) -> Iterator[list[Worker | Periodic]]:
         open_receive(settings, backends) as receive,
         open_sources(settings, backends) as sources,
     ):
-        queue_lost(backends.catalog, backends.queue)
         stages: dict[Kind, Stage] = {
             Kind.PREPROCESS: Preprocess(backends.objects, backends.catalog, pool),
             Kind.RECONCILE: ReconcileSeries(
@@ -72,6 +71,8 @@ def open_worker(settings: Settings) -> Iterator[list[Worker | Periodic]]:
             )
             for number in range(settings.cache.fetchers if sources else 0)
         ]
+        sweep = Sweep(backends.catalog, backends.objects, backends.queue, backends.signals)
+        workers.append(Periodic("sweep", sweep, settings.work.sweep_seconds))
         if settings.cache.max_bytes or settings.cache.max_age_days:
             workers.append(Periodic("eviction", eviction(settings, backends), settings.cache.evict_seconds))
         yield workers

@@ -10,7 +10,7 @@ from dicomweb_server.catalog.base import HeldObject, Inventory
 from dicomweb_server.catalog.database import Database
 from dicomweb_server.catalog.schema import instance, series, study, version
 from dicomweb_server.model.ids import InstanceKey, SeriesKey
-from dicomweb_server.model.messages import Kind, Ticket
+from dicomweb_server.model.messages import Band, Kind, Ticket
 from dicomweb_server.model.states import State
 
 PAGE = 1000
@@ -25,11 +25,21 @@ _OBJECTS = (
     .limit(PAGE)
 )
 _STORED = sa.select(*_UIDS).select_from(_ROWS).where(instance.c.state == int(State.STORED))
+_WANTED = (
+    sa.select(*_UIDS)
+    .select_from(_ROWS)
+    .where(instance.c.state.in_([int(State.QUEUED), int(State.FETCHING)]), instance.c.source.is_not(None))
+)
+_COMING = sa.exists().where(
+    instance.c.series_id == series.c.id,
+    instance.c.state.in_([int(State.ANNOUNCED), int(State.QUEUED), int(State.FETCHING)]),
+)
 _GROWING = (
     sa.select(study.c.study_uid, series.c.series_uid, study.c.tenant)
     .select_from(study.join(series, series.c.study_id == study.c.id))
-    .where(series.c.document_key.is_(None), series.c.instance_count > 0)
+    .where(series.c.document_key.is_(None), series.c.instance_count > 0, sa.not_(_COMING))
 )
+"""At rest, or soon: nothing of them is still to come from a source."""
 
 
 class SqlInventory:
@@ -51,7 +61,8 @@ class SqlInventory:
         with self._database.read() as connection:
             stored = [Ticket(Kind.PREPROCESS, InstanceKey(*row)) for row in connection.execute(_STORED)]
             growing = [Ticket(Kind.RECONCILE, SeriesKey(*row)) for row in connection.execute(_GROWING)]
-        return stored + growing
+            wanted = [Ticket(Kind.FETCH, InstanceKey(*row), Band.EAGER) for row in connection.execute(_WANTED)]
+        return stored + growing + wanted
 
 
 _: type[Inventory] = SqlInventory

@@ -1,0 +1,71 @@
+"""The sweep finishes what a crash cut short: lost tickets, files that belong to nobody. Every step may run twice."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from dicomweb_server.catalog.base import Catalog
+from dicomweb_server.objects.base import ObjectStore
+from dicomweb_server.queues.base import Queue
+from dicomweb_server.reconcile.audit import Audit
+from dicomweb_server.reconcile.lost import queue_lost
+from dicomweb_server.signals.base import TICKETS, Signals
+
+log = logging.getLogger(__name__)
+
+STALE_SECONDS = 24 * 3600.0
+"""An arrival that nobody wrote to for so long was left by a process that is gone."""
+ORPHANS_SECONDS = 24 * 3600.0
+"""How often the object store is listed whole."""
+BUSY = 1000
+"""With more waiting than this, nothing can be said to be lost yet."""
+
+
+@dataclass(slots=True)
+class Sweep:
+    catalog: Catalog
+    objects: ObjectStore
+    queue: Queue
+    signals: Signals
+    now: Callable[[], float] = time.time
+    _listed: float = field(default=0.0, init=False)
+
+    def __call__(self) -> None:
+        self.find_lost()
+        self.remove_stale()
+        if self.now() - self._listed >= ORPHANS_SECONDS:
+            self.remove_orphans()
+            self._listed = self.now()
+
+    def find_lost(self) -> int:
+        """Queue work that the rows want done and nobody has a ticket for; how much."""
+        if sum(self.queue.stats().waiting.values()) > BUSY:
+            return 0
+        queued = queue_lost(self.catalog, self.queue)
+        if queued:
+            self.signals.announce(TICKETS)
+        return queued
+
+    def remove_stale(self) -> int:
+        """Remove arrivals that were never handed over."""
+        removed = 0
+        for path in self.objects.staging().iterdir():
+            with suppress(OSError):
+                if path.is_file() and path.stat().st_mtime < self.now() - STALE_SECONDS:
+                    path.unlink()
+                    removed += 1
+        if removed:
+            log.warning("%d arrivals that were never finished are removed", removed)
+        return removed
+
+    def remove_orphans(self) -> int:
+        """Remove objects that no row names and that are older than any transaction on its way."""
+        orphans = Audit(self.objects, self.catalog, now=self.now).orphans()
+        self.objects.delete(orphans)
+        if orphans:
+            log.warning("%d objects that belonged to nobody are removed", len(orphans))
+        return len(orphans)
