@@ -27,6 +27,9 @@ MOST_RUNS = 8
 
 _NAME_FORMS = ("{}", "{}=*", "*={}", "*={}=*")
 """A pattern for one group of a name, wherever that group stands in the column."""
+_NO_STORED_NUMBER = -NO_NUMBER
+"""What a column of 32 bits can hold and none does: equal to nothing, as is a number beyond its range."""
+
 _OPEN_END = "\U0010ffff"
 
 Values = dict[str, Any]
@@ -179,7 +182,8 @@ def _comparable(value: str, indexed: Indexed) -> str | int:
         case Sort.DATE:
             return folding.date(value)
         case Sort.NUMBER:
-            return int(float(value))
+            number = int(float(value))
+            return number if abs(number) < NO_NUMBER else _NO_STORED_NUMBER
         case _:
             return folding.column(value)
 
