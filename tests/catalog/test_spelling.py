@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import pytest
+import sqlalchemy as sa
 
 from dicomweb_server.catalog import spelling
+from dicomweb_server.catalog.sql import open_catalog
+from dicomweb_server.model.query import Level, Match, Query
+from tests.catalog.making import derived, key, new
 
 
 @pytest.mark.parametrize(
@@ -48,3 +52,16 @@ def test_words_are_found_by_their_beginning_in_any_order(wanted: str) -> None:
 
 def test_a_name_of_thousands_of_words_costs_no_more_than_sixteen() -> None:
     assert len(spelling.asked(" ".join(f"word{n}" for n in range(1000)))) == spelling.MOST_WORDS
+
+
+def test_an_older_catalog_learns_the_words_of_its_names(url: str) -> None:
+    older = open_catalog(url)
+    older.holdings.store([new(derived())])
+    with older.database.write() as connection:
+        connection.execute(sa.text(f"DELETE FROM study_value WHERE tag = {0x00100010}"))
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '0001'"))
+    older.close()
+    opened = open_catalog(url)
+    page = opened.search.find(Query(Level.STUDY, keys=(key(0x00100010, "PN", Match.FUZZY, "Anna Mueler"),)))
+    opened.close()
+    assert len(page.matches) == 1
