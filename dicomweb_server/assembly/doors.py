@@ -60,6 +60,8 @@ def open_web(settings: Settings) -> Iterator[uvicorn.Server]:
             receive=receive,
             pool=pool,
             shelf=shelf,
+            queue=backends.queue,
+            signals=backends.signals,
             frames=Frames(shelf),
             metadata=Metadata(shelf),
             bulkdata=Bulkdata(shelf),

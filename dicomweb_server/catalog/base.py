@@ -83,6 +83,21 @@ class Search(Protocol):
         """Matches in stable order (Q-42) with all required and asked-for attributes (Q-20 to Q-29)."""
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far along one instance is."""
+
+    key: InstanceKey
+    state: State
+    here: bool
+    """Whether there is content to be served."""
+    attempts: int
+    reason: str | None
+    """Why the last attempt failed."""
+    source: str | None
+    """Who announced it; None where nobody did."""
+
+
 class Progress(Protocol):
     def move(self, key: InstanceKey, to: State, *, only_from: Sequence[State], reason: str | None = None) -> bool:
         """Compare-and-set of an instance's state; False when it was in none of ``only_from``."""
@@ -94,6 +109,9 @@ class Progress(Protocol):
         self, key: SeriesKey, document: SeriesDocument, *, revision: int, tickets: Sequence[Ticket] = ()
     ) -> bool:
         """Record the series' document, its slice count and its completion, if ``revision`` is still the current one."""
+
+    def standing(self, scope: Scope, *, limit: int = 1000, offset: int = 0) -> list[Standing]:
+        """The instances of a scope in the order of ``Holdings.versions``; empty when it is unknown."""
 
     def totals(self) -> dict[str, int]:
         """Counts of studies, series, instances, and of instances by state, for status and health."""

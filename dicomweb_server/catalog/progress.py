@@ -8,11 +8,12 @@ from collections.abc import Callable, Sequence
 import sqlalchemy as sa
 from sqlalchemy import Connection, bindparam
 
-from dicomweb_server.catalog.base import Progress
+from dicomweb_server.catalog.base import Progress, Standing
 from dicomweb_server.catalog.changelog import ChangeLog
 from dicomweb_server.catalog.database import Database
 from dicomweb_server.catalog.schema import instance, series, study
-from dicomweb_server.model.ids import InstanceKey, SeriesKey
+from dicomweb_server.catalog.tickets import uids
+from dicomweb_server.model.ids import InstanceKey, Scope, SeriesKey
 from dicomweb_server.model.messages import Ticket
 from dicomweb_server.model.records import SeriesDocument
 from dicomweb_server.model.states import State, may_move
@@ -50,6 +51,19 @@ _SETTLE = (
     )
     .returning(series.c.id)
 )
+_STANDING = (
+    sa.select(
+        series.c.series_uid,
+        instance.c.instance_uid,
+        instance.c.state,
+        instance.c.version,
+        instance.c.attempts,
+        instance.c.reason,
+        instance.c.source,
+    )
+    .select_from(study.join(series).join(instance, instance.c.series_id == series.c.id))
+    .order_by(series.c.series_number, series.c.series_uid, instance.c.instance_number, instance.c.instance_uid)
+)
 _QUIET = frozenset({State.STORED, State.READY})
 """A move between these changes nothing that is listed or served of the series."""
 
@@ -79,6 +93,27 @@ class SqlProgress:
                 self._database.enqueue(connection, tickets)
                 self._changes.add(connection, [key], at=self._now())
         return settled
+
+    def standing(self, scope: Scope, *, limit: int = 1000, offset: int = 0) -> list[Standing]:
+        study_uid, series_uid, instance_uid = uids(scope)
+        statement = _STANDING.where(study.c.tenant == scope.tenant, study.c.study_uid == study_uid)
+        if series_uid:
+            statement = statement.where(series.c.series_uid == series_uid)
+        if instance_uid:
+            statement = statement.where(instance.c.instance_uid == instance_uid)
+        with self._database.read() as connection:
+            rows = connection.execute(statement.limit(limit).offset(offset)).all()
+        return [
+            Standing(
+                InstanceKey(study_uid, row.series_uid, row.instance_uid, scope.tenant),
+                State(row.state),
+                row.version is not None,
+                row.attempts,
+                row.reason,
+                row.source,
+            )
+            for row in rows
+        ]
 
     def totals(self) -> dict[str, int]:
         with self._database.read() as connection:

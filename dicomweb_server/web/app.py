@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute, Route
 
 from dicomweb_server.model.errors import DicomwebError
 from dicomweb_server.web import (
+    api,
     capabilities,
     deleting,
     instances,
@@ -122,6 +123,7 @@ def around() -> list[BaseRoute]:
         "/healthz": Resource(GET=operations.alive),
         "/readyz": Resource(GET=operations.ready),
         "/api/v1/status": Resource(GET=operations.status),
+        **{path: Resource(**methods) for path, methods in api.table().items()},
         viewer.BASE: Resource(GET=viewer.application),
         viewer.BASE + "/{path:path}": Resource(GET=viewer.application),
         "/{path:path}": Resource(GET=viewer.asset, POST=nothing, PUT=nothing, DELETE=nothing),

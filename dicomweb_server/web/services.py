@@ -10,6 +10,7 @@ from starlette.requests import Request
 from dicomweb_server.catalog.base import Catalog
 from dicomweb_server.objects.base import ObjectStore
 from dicomweb_server.pool.base import Pool
+from dicomweb_server.queues.base import Queue
 from dicomweb_server.retrieve.bulkdata import Bulkdata
 from dicomweb_server.retrieve.frames import Frames
 from dicomweb_server.retrieve.metadata import Metadata
@@ -18,6 +19,7 @@ from dicomweb_server.retrieve.search import Search
 from dicomweb_server.retrieve.shelf import Shelf
 from dicomweb_server.retrieve.thumbnails import Thumbnails
 from dicomweb_server.retrieve.transcoded import TranscodedForms
+from dicomweb_server.signals.base import Signals
 from dicomweb_server.web.ports import Deleting, Receiving
 
 
@@ -28,6 +30,8 @@ class Services:
     pool: Pool
     objects: ObjectStore
     shelf: Shelf
+    queue: Queue | None = None
+    signals: Signals | None = None
     frames: Frames
     metadata: Metadata
     bulkdata: Bulkdata

@@ -1,0 +1,226 @@
+"""The operations API at ``/api/v1``: how far along everything is, what waits, what was given up (design 2).
+
+Answers are JSON, times Unix seconds. What changes something is a POST of ``application/json``, which no page of another
+origin can send unasked. ``openapi.json`` describes all of it and is made from the same table as the routes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from dicomweb_server.catalog.base import SeriesProgress, Standing
+from dicomweb_server.model.errors import BadRequest, NotFound, UnsupportedMedia
+from dicomweb_server.model.ids import InstanceKey, SeriesKey, StudyKey
+from dicomweb_server.model.states import State, roll_up
+from dicomweb_server.queues.base import DeadLetter, Queue
+from dicomweb_server.signals.base import TICKETS
+from dicomweb_server.web import openapi, params
+from dicomweb_server.web.resource import Handler
+from dicomweb_server.web.services import services_of
+
+MOST = 1000
+LONGEST = 1 << 20
+"""Bytes of a request body."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A method of a path, and what the description says of it."""
+
+    handler: Handler
+    summary: str
+    answer: str
+    """Name of the schema of its answer."""
+    paged: bool = False
+    body: str = ""
+    """Name of the schema of its request body."""
+
+
+def table() -> dict[str, dict[str, Handler]]:
+    """Path -> method -> handler."""
+    return {
+        "/api/v1/openapi.json": {"GET": description},
+        **{path: {method: each.handler for method, each in methods.items()} for path, methods in OPERATIONS.items()},
+    }
+
+
+async def description(request: Request) -> Response:
+    """GET /api/v1/openapi.json"""
+    return _json(openapi.document(OPERATIONS))
+
+
+async def study(request: Request) -> Response:
+    """Counts and states of a study and of its series"""
+    key = params.study_key(request)
+    found = await asyncio.to_thread(services_of(request).catalog.holdings.series_of, key)
+    counts = _sum([each.counts for each in found])
+    return _json({"study": key.study, **_counted(counts), "series": [_series(each) for each in found]})
+
+
+async def series(request: Request) -> Response:
+    """Counts of a series, and the state of each of its instances"""
+    key = params.series_key(request)
+    catalog = services_of(request).catalog
+    progress = await asyncio.to_thread(catalog.holdings.series_progress, key)
+    limit, offset = _page(request)
+    standing = await asyncio.to_thread(catalog.progress.standing, key, limit=limit, offset=offset)
+    return _json({**_series(progress), "instances": [_instance(each) for each in standing]})
+
+
+async def instance(request: Request) -> Response:
+    """The state of one instance"""
+    key = params.instance_key(request)
+    found = await asyncio.to_thread(services_of(request).catalog.progress.standing, key)
+    if not found:
+        raise NotFound(f"no instance {key.instance}")
+    return _json(_instance(found[0]))
+
+
+async def queue(request: Request) -> Response:
+    """What waits to be done"""
+    stats = await asyncio.to_thread(_queue(request).stats)
+    return _json(
+        {
+            "waiting": {band.value: count for band, count in stats.waiting.items()},
+            "delayed": stats.delayed,
+            "leased": stats.leased,
+            "dead": stats.dead,
+            "oldest_seconds": stats.oldest_seconds,
+        }
+    )
+
+
+async def dead_letters(request: Request) -> Response:
+    """Tickets that were given up, with their reasons"""
+    limit, offset = _page(request)
+    found = await asyncio.to_thread(_queue(request).dead_letters, limit=limit, offset=offset)
+    return _json({"dead_letters": [_letter(each) for each in found]})
+
+
+async def requeue(request: Request) -> Response:
+    """Send dead letters again"""
+    ids = await _ids(request)
+    count = await asyncio.to_thread(_queue(request).redrive, ids)
+    signals = services_of(request).signals
+    if signals is not None:
+        await asyncio.to_thread(signals.announce, TICKETS)
+    return _json({"count": count})
+
+
+async def drop(request: Request) -> Response:
+    """Forget dead letters"""
+    return _json({"count": await asyncio.to_thread(_queue(request).drop, await _ids(request))})
+
+
+OPERATIONS: dict[str, dict[str, Operation]] = {
+    "/api/v1/studies/{study}": {"GET": Operation(study, "How far along a study is", "Study")},
+    "/api/v1/studies/{study}/series/{series}": {
+        "GET": Operation(series, "How far along a series is", "SeriesInstances", paged=True)
+    },
+    "/api/v1/studies/{study}/series/{series}/instances/{instance}": {
+        "GET": Operation(instance, "How far along an instance is", "Instance")
+    },
+    "/api/v1/queue": {"GET": Operation(queue, "What waits to be done", "Queue")},
+    "/api/v1/dead-letters": {"GET": Operation(dead_letters, "Tickets that were given up", "DeadLetters", paged=True)},
+    "/api/v1/dead-letters/requeue": {"POST": Operation(requeue, "Send dead letters again", "Count", body="Ids")},
+    "/api/v1/dead-letters/drop": {"POST": Operation(drop, "Forget dead letters", "Count", body="Ids")},
+}
+
+
+def _queue(request: Request) -> Queue:
+    found = services_of(request).queue
+    if found is None:
+        raise NotFound("there is no queue here")
+    return found
+
+
+def _page(request: Request) -> tuple[int, int]:
+    limit, offset = params.single(request, "limit"), params.single(request, "offset")
+    return (
+        min(params.unsigned(limit), MOST) if limit is not None else 100,
+        params.unsigned(offset) if offset is not None else 0,
+    )
+
+
+async def _ids(request: Request) -> list[int | str]:
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise UnsupportedMedia("the body must be application/json", available=("application/json",))
+    body = b""
+    async for piece in request.stream():
+        body += piece
+        if len(body) > LONGEST:
+            raise BadRequest(f"the body may have {LONGEST} bytes")
+    try:
+        ids = orjson.loads(body)["ids"]
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        raise BadRequest('the body must be {"ids": [...]}') from None
+    if not isinstance(ids, list) or not all(isinstance(each, int) and abs(each) < 1 << 63 for each in ids):
+        raise BadRequest("ids are the numbers of the list of dead letters")
+    return list(ids)
+
+
+def _sum(counts: Sequence[dict[State, int]]) -> dict[State, int]:
+    found = dict.fromkeys(State, 0)
+    for each in counts:
+        for state, count in each.items():
+            found[state] += count
+    return found
+
+
+def _counted(counts: dict[State, int]) -> dict[str, Any]:
+    state = roll_up(counts)
+    failed = counts.get(State.FAILED, 0)
+    return {
+        "state": state.name.lower(),
+        "complete_with_failures": bool(failed) and state in (State.READY, State.FAILED),
+        "instances_by_state": {each.name.lower(): counts.get(each, 0) for each in State},
+    }
+
+
+def _series(progress: SeriesProgress) -> dict[str, Any]:
+    return {
+        "study": progress.key.study,
+        "series": progress.key.series,
+        **_counted(progress.counts),
+        "complete": progress.document is not None,
+        "pushed": progress.pushed,
+        "last_arrival": progress.last_arrival,
+    }
+
+
+def _instance(standing: Standing) -> dict[str, Any]:
+    return {
+        "study": standing.key.study,
+        "series": standing.key.series,
+        "instance": standing.key.instance,
+        "state": standing.state.name.lower(),
+        "here": standing.here,
+        "attempts": standing.attempts,
+        "reason": standing.reason,
+        "source": standing.source,
+    }
+
+
+def _letter(letter: DeadLetter) -> dict[str, Any]:
+    key: StudyKey | SeriesKey | InstanceKey = letter.ticket.key
+    return {
+        "id": letter.id,
+        "kind": letter.ticket.kind.value,
+        "study": key.study,
+        "series": getattr(key, "series", None),
+        "instance": getattr(key, "instance", None),
+        "attempts": letter.attempts,
+        "reason": letter.reason,
+        "died": letter.died,
+    }
+
+
+def _json(body: object) -> Response:
+    return Response(orjson.dumps(body), headers={"cache-control": "no-store"}, media_type="application/json")

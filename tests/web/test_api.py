@@ -1,0 +1,128 @@
+"""The operations API: every answer is as its OpenAPI description says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import jsonschema
+import pytest
+from openapi_spec_validator import validate
+
+from dicomweb_server.catalog.base import AnnouncedSeries
+from dicomweb_server.model.ids import InstanceKey, SeriesKey, StudyKey
+from dicomweb_server.model.messages import Kind, Ticket
+from dicomweb_server.queues.sql import SqlQueue
+from dicomweb_server.signals.memory import MemorySignals
+from dicomweb_server.web import openapi
+from dicomweb_server.web.api import OPERATIONS
+from tests.web.retrieving import Door, door
+
+CT = "generated/ts/ct_evle.dcm"
+GIVEN_UP = InstanceKey("1.2", "1.2.3", "1.2.3.4")
+
+
+@pytest.fixture
+def held(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
+    with door(tmp_path_factory.mktemp("api"), CT) as opened:
+        queue = SqlQueue(opened.held.catalog.database)
+        opened.services = replace(opened.services, queue=queue, signals=MemorySignals())
+        yield opened
+
+
+def give_up(held: Door) -> None:
+    queue = held.services.queue
+    assert queue is not None
+    queue.done(queue.take("test", kinds=list(Kind), limit=100, lease_seconds=60))
+    queue.put([Ticket(Kind.FETCH, GIVEN_UP)])
+    for lease in queue.take("test", kinds=[Kind.FETCH], limit=100, lease_seconds=60):
+        queue.bury(lease, reason="nothing there")
+
+
+async def ask(held: Door, path: str, method: str = "GET", **more: Any) -> httpx.Response:
+    """The answer, held against its description."""
+    async with held.client() as client:
+        answer = await client.request(method, path, **more)
+    (template,) = [known for known in OPERATIONS if matches(known, path.partition("?")[0])]
+    described = openapi.document(OPERATIONS)["paths"][template][method.lower()]["responses"]
+    said = described["200"] if answer.status_code == 200 else described["4XX"]
+    schema = said["content"]["application/json"]["schema"]
+    jsonschema.validate(answer.json(), {**schema, "components": {"schemas": openapi.SCHEMAS}})
+    return answer
+
+
+def matches(template: str, path: str) -> bool:
+    known, asked = template.split("/"), path.split("/")
+    return len(known) == len(asked) and all(
+        one.startswith("{") or one == other for one, other in zip(known, asked, strict=True)
+    )
+
+
+async def test_the_description_is_valid_and_whole(held: Door) -> None:
+    async with held.client() as client:
+        document = (await client.get("/api/v1/openapi.json")).json()
+    validate(document)
+    assert set(document["paths"]) == set(OPERATIONS)
+
+
+async def test_how_far_along_is_told_at_every_level(held: Door) -> None:
+    key = held.keys[CT]
+    study = (await ask(held, f"/api/v1/studies/{key.study}")).json()
+    assert (study["state"], study["instances_by_state"]["stored"]) == ("stored", 1)
+    series = (await ask(held, f"/api/v1/studies/{key.study}/series/{key.series}")).json()
+    assert [each["instance"] for each in series["instances"]] == [key.instance]
+    place = f"/api/v1/studies/{key.study}/series/{key.series}/instances/{key.instance}"
+    instance = (await ask(held, place)).json()
+    assert (instance["state"], instance["here"], instance["source"]) == ("stored", True, None)
+
+
+async def test_what_is_announced_and_not_here_is_told_apart(held: Door) -> None:
+    listed = [{"00080018": {"vr": "UI", "Value": [GIVEN_UP.instance]}}]
+    series = AnnouncedSeries(SeriesKey("1.2", "1.2.3"), {}, listed)
+    held.held.catalog.pulling.announce(StudyKey("1.2"), "pacs", {}, [series])
+    found = (await ask(held, "/api/v1/studies/1.2/series/1.2.3/instances/1.2.3.4")).json()
+    assert (found["state"], found["here"], found["source"]) == ("announced", False, "pacs")
+
+
+@pytest.mark.parametrize("path", ["/api/v1/studies/1.9", "/api/v1/studies/1.9/series/1.8"])
+async def test_what_nobody_knows_is_not_found(held: Door, path: str) -> None:
+    assert (await ask(held, path)).status_code == 404
+
+
+async def test_instances_come_in_pages(held: Door) -> None:
+    key = held.keys[CT]
+    page = await ask(held, f"/api/v1/studies/{key.study}/series/{key.series}?limit=1&offset=1")
+    assert page.json()["instances"] == []
+
+
+async def test_what_was_given_up_is_listed_and_sent_again(held: Door) -> None:
+    give_up(held)
+    assert (await ask(held, "/api/v1/queue")).json()["dead"] == 1
+    (letter,) = (await ask(held, "/api/v1/dead-letters")).json()["dead_letters"]
+    assert (letter["instance"], letter["reason"]) == (GIVEN_UP.instance, "nothing there")
+    done = await ask(held, "/api/v1/dead-letters/requeue", "POST", json={"ids": [letter["id"]]})
+    assert done.json() == {"count": 1}
+    assert (await ask(held, "/api/v1/queue")).json()["dead"] == 0
+
+
+async def test_what_was_given_up_can_be_forgotten(held: Door) -> None:
+    give_up(held)
+    (letter,) = (await ask(held, "/api/v1/dead-letters")).json()["dead_letters"]
+    assert (await ask(held, "/api/v1/dead-letters/drop", "POST", json={"ids": [letter["id"]]})).json() == {"count": 1}
+    assert (await ask(held, "/api/v1/dead-letters")).json() == {"dead_letters": []}
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b'{"ids": "all"}', b'{"ids": ["x"]}', b'{"ids": [1e99]}'])
+async def test_a_body_that_names_no_dead_letters_is_refused(held: Door, body: bytes) -> None:
+    sent = {"content": body, "headers": {"content-type": "application/json"}}
+    assert (await ask(held, "/api/v1/dead-letters/drop", "POST", **sent)).status_code == 400
+
+
+async def test_a_form_of_another_origin_changes_nothing(held: Door) -> None:
+    """Forms need no preflight, so what they can send is not taken."""
+    give_up(held)
+    sent = {"content": b'{"ids": [1]}', "headers": {"content-type": "text/plain"}}
+    assert (await ask(held, "/api/v1/dead-letters/drop", "POST", **sent)).status_code == 415
+    assert (await ask(held, "/api/v1/queue")).json()["dead"] == 1
