@@ -108,6 +108,11 @@ def test_file_and_page_are_what_the_settings_say() -> None:
     assert {path: path.read_text() for path in made["pages"]()} == made["pages"]()
 
 
+def test_the_conformance_statement_is_what_the_code_says() -> None:
+    made = runpy.run_path(str(ROOT / "scripts" / "conformance.py"))
+    assert made["PAGE"].read_text() == made["page"]()
+
+
 def test_every_setting_has_its_sentence() -> None:
     texts = runpy.run_path(str(ROOT / "scripts" / "configuration.py"))["documented"]()
     assert [key for key, _, _ in every_setting() if not texts.get(key)] == []
