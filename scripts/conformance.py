@@ -24,14 +24,14 @@ DEFAULTS = Settings()
 
 INTRODUCTION = f"""# DICOM conformance statement
 
-For `dicomweb-server`, with its settings at their defaults (docs/configuration.md tells what may differ). Made from the code by
-`python scripts/conformance.py`.
+For `dicomweb-server`, with its settings at their defaults (docs/configuration.md tells what may differ). Made from
+the code by `python scripts/conformance.py`.
 
 ## What it is
 
-An archive and cache of DICOM instances for viewers and programs. It is an origin server of the Studies service of PS3.18
-(store, retrieve, search), answers WADO-URI, receives by the Storage service of PS3.4 as SCP, and fetches from other systems
-by Query/Retrieve as SCU and by DICOMweb as user agent. It keeps what it received bit by bit.
+An archive and cache of DICOM instances for viewers and programs. It is an origin server of the Studies service of
+PS3.18 (store, retrieve, search), answers WADO-URI, receives by the Storage service of PS3.4 as SCP, and fetches
+from other systems by Query/Retrieve as SCU and by DICOMweb as user agent. It keeps what it received bit by bit.
 
 | role | service | where |
 | --- | --- | --- |
@@ -75,16 +75,17 @@ DELETE answers 405 unless `http.allow_delete` is set. `OPTIONS {DEFAULTS.http.ro
 | rendered images; reports | {_code(IMAGES)}; {_code(REPORTS)} |
 | store | `application/dicom`; {_code(map(str, datasets.STORE))} with bulk data parts |
 
-Without a transfer syntax named, pixels and instances leave as Explicit VR Little Endian; `transfer-syntax=*` gives what is
-stored. Lossy forms are made only where they are named.
+Without a transfer syntax named, pixels and instances leave as Explicit VR Little Endian; `transfer-syntax=*` gives
+what is stored. Lossy forms are made only where they are named.
 
 ### Transfer syntaxes
 
 | transfer syntax | UID | kept as received | given for others |
 | --- | --- | --- | --- |
-{chr(10).join(f"| {syntax.name} | {uid} | yes | {'yes' if uid in TARGETS else ''} |" for uid, syntax in SYNTAXES.items())}
+{chr(10).join(_syntax(uid) for uid in SYNTAXES)}
 
-Data sets received as Implicit VR, Explicit VR Big Endian or deflated are kept so and leave as Explicit VR Little Endian.
+Data sets received as Implicit VR, Explicit VR Big Endian or deflated are kept so and leave as Explicit VR Little
+Endian.
 
 ### Errors
 
@@ -94,6 +95,10 @@ Data sets received as Implicit VR, Explicit VR Big Endian or deflated are kept s
 
 The body says what is wrong, as JSON or text.
 """
+
+
+def _syntax(uid: str) -> str:
+    return f"| {SYNTAXES[uid].name} | {uid} | yes | {'yes' if uid in TARGETS else ''} |"
 
 
 def _search() -> str:
@@ -108,10 +113,10 @@ def _search() -> str:
 | --- | --- | --- |
 {chr(10).join(rows)}
 
-Any other attribute of the level is matched too, by reading what is stored, within bounds; a `Warning` header tells where a
-bound was hit. Matching is single value, UID list, wildcard, range (dates and times together are one interval), sequence and
-universal; PN without regard to case and diacritics, and by sound with `fuzzymatching=true` (docs/search.md). At most
-{DEFAULTS.http.max_results} matches come in one answer.
+Any other attribute of the level is matched too, by reading what is stored, within bounds; a `Warning` header tells
+where a bound was hit. Matching is single value, UID list, wildcard, range (dates and times together are one
+interval), sequence and universal; PN without regard to case and diacritics, and by sound with `fuzzymatching=true`
+(docs/search.md). At most {DEFAULTS.http.max_results} matches come in one answer.
 """
 
 
@@ -123,17 +128,20 @@ def _dimse() -> str:
 
 ### Associations
 
-Application context 1.2.840.10008.3.1.1.1. At most {wanted.max_associations} associations at once, {wanted.max_associations_per_peer} from
-one address; PDUs of up to {wanted.max_pdu_bytes} bytes; an association that is silent for {wanted.idle_seconds:g} s is aborted. Called titles are
-{"checked" if wanted.check_called else "not checked"}, calling titles {"listed" if wanted.calling_aets else "not restricted"} by default. No asynchronous operations.
+Application context 1.2.840.10008.3.1.1.1. At most {wanted.max_associations} associations at once,
+{wanted.max_associations_per_peer} from one address; PDUs of up to {wanted.max_pdu_bytes} bytes; an association that
+is silent for {wanted.idle_seconds:g} s is aborted. Called titles are
+{"checked" if wanted.check_called else "not checked"}, calling titles
+{"listed" if wanted.calling_aets else "not restricted"} by default. No asynchronous operations.
 
 ### Storage SCP
 
-Level 2, no coercion, no digital signatures, no element deleted. {len(contexts.STORAGE_CLASSES)} SOP classes: every storage class of the
-standard that belongs to a patient, the retired ones too; private ones by setting. Transfer syntaxes:
-{_uids(contexts.TRANSFER_SYNTAXES)}.
+Level 2, no coercion, no digital signatures, no element deleted. {len(contexts.STORAGE_CLASSES)} SOP classes: every
+storage class of the standard that belongs to a patient, the retired ones too; private ones by setting. Transfer
+syntaxes: {_uids(contexts.TRANSFER_SYNTAXES)}.
 
-Of several in one context: the sender's first if that is compressed, else a lossless compressed one, else uncompressed.
+Of several in one context: the sender's first if that is compressed, else a lossless compressed one, else
+uncompressed.
 
 | status | when |
 | --- | --- |
@@ -141,24 +149,24 @@ Of several in one context: the sender's first if that is compressed, else a loss
 
 ### Query/Retrieve SCU
 
-Study Root FIND at study, series and image level; GET, with storage contexts for the SOP classes that FIND named; MOVE to our
-own Storage SCP. Sub-operation counts are checked, and only what is missing is asked for again.
+Study Root FIND at study, series and image level; GET, with storage contexts for the SOP classes that FIND named;
+MOVE to our own Storage SCP. Sub-operation counts are checked, and only what is missing is asked for again.
 """
 
 
 def _characters() -> str:
     return """## Character sets
 
-Every defined term of PS3.3 C.12.1.1.2 is read, with and without code extensions, and common misspellings of them. JSON and
-XML leave as UTF-8; SpecificCharacterSet of metadata says so. Stored instances keep theirs.
+Every defined term of PS3.3 C.12.1.1.2 is read, with and without code extensions, and common misspellings of them.
+JSON and XML leave as UTF-8; SpecificCharacterSet of metadata says so. Stored instances keep theirs.
 """
 
 
 def _security() -> str:
     return """## Security
 
-The server listens on the loopback interface unless told otherwise, and knows no users yet: TLS and log-in belong to a proxy in
-front. Logs hold UIDs and no other patient data.
+The server listens on the loopback interface unless told otherwise, and knows no users yet: TLS and log-in belong to
+a proxy in front. Logs hold UIDs and no other patient data.
 """
 
 
