@@ -213,6 +213,28 @@ class RuleSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Notices:
+    """Who is told when something needs a person, such as work that was given up. It always stands in the log."""
+
+    webhook: str = ""
+    """URL that gets each notice as JSON, by POST."""
+    mail_to: tuple[str, ...] = ()
+    """Addresses that get each notice by mail."""
+    mail_from: str = ""
+    """Address of the sender."""
+    mail_server: str = "localhost:25"
+    """HOST:PORT of the mail server."""
+    mail_starttls: bool = False
+    """Encrypt the connection to the mail server."""
+    mail_user: str = ""
+    """Log in to the mail server as; only with mail_starttls."""
+    mail_password_env: str = ""
+    """Environment variable that holds the password for it."""
+    quiet_seconds: float = 300.0
+    """A notice of the same kind is not sent again within this."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Log:
     """What is written down."""
 
@@ -231,6 +253,7 @@ class Settings:
     ingest: Ingest = field(default_factory=Ingest)
     work: Work = field(default_factory=Work)
     cache: Cache = field(default_factory=Cache)
+    notices: Notices = field(default_factory=Notices)
     log: Log = field(default_factory=Log)
     sources: tuple[SourceSettings, ...] = ()
     rules: tuple[RuleSettings, ...] = ()

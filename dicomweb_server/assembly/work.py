@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
+from dicomweb_server.assembly.alerts import open_notices
 from dicomweb_server.assembly.backends import Backends, open_backends, open_pool
 from dicomweb_server.assembly.receiving import open_receive
 from dicomweb_server.assembly.upstream import open_sources
@@ -35,11 +36,13 @@ def open_worker(settings: Settings) -> Iterator[list[Worker | Periodic]]:
     from dicomweb_server.reconcile.series import ReconcileSeries
     from dicomweb_server.reconcile.sweep import Sweep
     from dicomweb_server.workers import policy
+    from dicomweb_server.workers.givenup import GivenUp
     from dicomweb_server.workers.loop import Stage, Worker
     from dicomweb_server.workers.periodic import Periodic
 
     with (
         open_backends(settings) as backends,
+        closing(GivenUp(backends.catalog.progress, open_notices(settings))) as given_up,
         open_pool(settings) as pool,
         open_receive(settings, backends) as receive,
         open_sources(settings, backends) as sources,
@@ -53,7 +56,7 @@ def open_worker(settings: Settings) -> Iterator[list[Worker | Periodic]]:
         name = f"{socket.gethostname()}-{os.getpid()}"
         tries = policy.Policy(attempts=settings.work.attempts)
         workers: list[Worker | Periodic] = [
-            Worker(backends.queue, backends.signals, stages, f"{name}-{number}", policy=tries)
+            Worker(backends.queue, backends.signals, stages, f"{name}-{number}", policy=tries, given_up=given_up)
             for number in range(settings.work.threads)
         ]
         fetching: dict[Kind, Stage] = {
@@ -67,6 +70,7 @@ def open_worker(settings: Settings) -> Iterator[list[Worker | Periodic]]:
                 fetching,
                 f"{name}-fetch-{number}",
                 policy=tries,
+                given_up=given_up,
                 batch=FETCHED_AT_ONCE,
             )
             for number in range(settings.cache.fetchers if sources else 0)

@@ -54,8 +54,15 @@ class Preprocess:
         for (version, _), picture in zip(files, pictures, strict=True):
             self._keep(version, picture)
         keys = [version.key for version in versions]
-        self.catalog.progress.move_all(keys, State.READY, only_from=[State.STORED])
+        self._ready(keys)
         return dict.fromkeys(keys, DONE)
+
+    def _ready(self, keys: list[InstanceKey]) -> None:
+        """What had been given up before, and was sent again, is no longer failed."""
+        moved = self.catalog.progress.move_all(keys, State.READY, only_from=[State.STORED])
+        left = [key for key, done in zip(keys, moved, strict=True) if not done]
+        if left and any(self.catalog.progress.move_all(left, State.STORED, only_from=[State.FAILED])):
+            self.catalog.progress.move_all(left, State.READY, only_from=[State.STORED])
 
     def _keep(self, version: Version, picture: bytes | str) -> None:
         if isinstance(picture, str):

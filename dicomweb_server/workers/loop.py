@@ -44,6 +44,8 @@ class Worker:
     poll_seconds: float = 1.0
     gather_seconds: float = 0.25
     """After a small batch that nobody waited for: while instances come one by one, their tickets go in dozens."""
+    given_up: Callable[[Ticket, str], None] = lambda ticket, reason: None
+    """Told of every ticket that becomes a dead letter, and why."""
     now: Callable[[], float] = time.time
     chance: Callable[[], float] = random.random
 
@@ -105,6 +107,7 @@ class Worker:
                 "gave up %s of %s after %d attempts: %s", lease.ticket.kind, lease.ticket.key, lease.attempt, reason
             )
             self.queue.bury(lease, reason=reason)
+            self.given_up(lease.ticket, reason)
         else:
             log.warning("%s of %s failed, again in %.0f s: %s", lease.ticket.kind, lease.ticket.key, delay, reason)
             self.queue.retry(lease, delay_seconds=delay, reason=reason)
