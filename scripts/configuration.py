@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import inspect
 import json
 from dataclasses import MISSING, fields
 from pathlib import Path
@@ -23,7 +22,8 @@ where each value came from. This page and `config/dicomweb-server.toml` are made
 def documented() -> dict[str, str]:
     """Key or section -> docstring."""
     found = {}
-    for node in ast.parse(inspect.getsource(settings)).body:
+    files = sorted(Path(settings.__file__).parent.glob("*.py"))
+    for node in (node for file in files for node in ast.parse(file.read_text()).body):
         if isinstance(node, ast.ClassDef):
             section = node.name.lower()
             found[section] = ast.get_docstring(node) or ""

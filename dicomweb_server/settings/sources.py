@@ -1,0 +1,73 @@
+"""Settings of the cache and of the sources it is filled from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cache:
+    """What sources hold and viewers ask for before it is here."""
+
+    fetch_wait_seconds: float = 20.0
+    """How long a request waits for one instance on its way; then 503 with Retry-After."""
+    series_wait_seconds: float = 60.0
+    """How long metadata of a series waits for its instances, where the source cannot describe them."""
+    fetchers: int = 2
+    """Instances fetched side by side, each in a thread of the worker process."""
+    max_bytes: int = 0
+    """Bytes that may be held of what sources can send again; the series unviewed for longest leave. 0: no bound."""
+    max_age_days: float = 0.0
+    """Series that nobody viewed for so long leave, where a source can send them again. 0: none."""
+    keep_viewed_seconds: float = 600.0
+    """What was viewed within this stays, whatever the bounds."""
+    evict_seconds: float = 60.0
+    """How often the bounds are looked at."""
+    refresh_seconds: float = 300.0
+    """An opened study is compared with its source again after this: what is new there is announced. 0: never."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceSettings:
+    """Where images come from when they are not here yet: one ``[[source]]`` table each, asked in their order."""
+
+    name: str
+    kind: str
+    """dicomweb or pacs."""
+    url: str = ""
+    """Root of the DICOMweb service."""
+    authorization_env: str = ""
+    """Environment variable that holds the Authorization header."""
+    host: str = ""
+    port: int = 104
+    called_aet: str = "ANY-SCP"
+    calling_aet: str = ""
+    """Empty: dimse.aet."""
+    retrieve: str = "get"
+    """get or move: how a PACS is asked."""
+    move_to: str = ""
+    """The AE title under which the PACS knows this server. Empty: dimse.aet."""
+    search: str = "merge"
+    """merge: asked with every search for studies; local: only when a study is opened."""
+    search_seconds: float = 5.0
+    """How long a search waits for it."""
+    connections: int = 4
+    """Connections or associations at once, in each process."""
+    timeout_seconds: float = 30.0
+    """Silence longer than this ends a request."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleSettings:
+    """What is loaded once a series of a study is looked at: one ``[[rule]]`` table each; the first that holds."""
+
+    load: str
+    """first (right behind what is looked at), normal, or asked (only when somebody asks for an image of it)."""
+    modality: str = ""
+    """Holds for series of this modality. Empty: any."""
+    description: str = ""
+    """Holds for series described so, with `*` and `?`, upper and lower case alike. Empty: any."""
+    min_instances: int = 0
+    """Holds for series of at least so many instances."""
+    max_instances: int = 0
+    """Holds for series of at most so many instances. 0: any."""
