@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
+import shutil
 import sys
 import traceback
+from pathlib import Path
 from typing import Any, TextIO
 
 import orjson
@@ -47,18 +50,35 @@ TEXT = Discreet(
 )
 
 
-def start_logging(level: str, form: str, stream: TextIO | None = None) -> None:
-    """Write everything from ``level`` up to ``stream`` (standard error), as text or JSON, or by what the stream is."""
+def start_logging(level: str, form: str, stream: TextIO | None = None, *, requests: bool = False) -> None:
+    """Write everything from ``level`` up to ``stream`` (standard error), as text or JSON, or by what the stream is.
+
+    ``requests``: a line for each HTTP request, too.
+    """
     stream = stream or sys.stderr
     handler = logging.StreamHandler(stream)
     as_text = form == "text" or (form == "auto" and stream.isatty())
     handler.setFormatter(TEXT if as_text else JsonLines())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    logging.getLogger("dicomweb_server.requests").setLevel(logging.INFO if requests else logging.WARNING)
     logging.getLogger("pynetdicom").setLevel(logging.ERROR)
     logging.getLogger("pydicom").setLevel(logging.ERROR)
     logging.getLogger("httpx").setLevel(logging.WARNING)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
+
+
+def share_metrics(folder: Path, *, anew: bool) -> None:
+    """Count into files of ``folder`` from now on, together with the other processes of this server.
+
+    Must come before anything counts: the library decides when it is loaded.
+    """
+    if "prometheus_client" in sys.modules:
+        raise RuntimeError("something counts already, and would go on alone")
+    if anew:
+        shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
 
 
 def name_process(role: str) -> None:

@@ -5,20 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from typing import TYPE_CHECKING
 
 from dicomweb_server.assembly.backends import Backends
-from dicomweb_server.ingest.commit import GroupCommit
-from dicomweb_server.ingest.deciding import Policy
-from dicomweb_server.ingest.receive import Receive
-from dicomweb_server.ingest.staged import read_staged
 from dicomweb_server.model.ids import InstanceKey
 from dicomweb_server.model.records import Origin
 from dicomweb_server.settings import Settings
+
+if TYPE_CHECKING:
+    from dicomweb_server.ingest.receive import Receive
 
 
 @contextmanager
 def open_receive(settings: Settings, backends: Backends) -> Iterator[Receive]:
     """The one way in. At the end everything handed over is answered."""
+    from dicomweb_server.ingest.commit import GroupCommit
+    from dicomweb_server.ingest.deciding import Policy
+    from dicomweb_server.ingest.receive import Receive
+    from dicomweb_server.ingest.staged import read_staged
+
     commit = GroupCommit(
         backends.objects,
         backends.catalog.holdings,

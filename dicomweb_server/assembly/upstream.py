@@ -15,10 +15,13 @@ from dicomweb_server.sources.base import Source
 @contextmanager
 def open_sources(settings: Settings, backends: Backends) -> Iterator[dict[str, Source]]:
     """The sources by name, in the order in which they are asked."""
+    from dicomweb_server.sources.watched import Watched
+
     opened: dict[str, Source] = {}
     try:
         for wanted in settings.sources:
-            opened[wanted.name] = (_pacs if wanted.kind == "pacs" else _dicomweb)(settings, wanted, backends)
+            source = (_pacs if wanted.kind == "pacs" else _dicomweb)(settings, wanted, backends)
+            opened[wanted.name] = Watched(source)
         yield opened
     finally:
         for source in opened.values():

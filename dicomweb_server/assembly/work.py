@@ -6,7 +6,9 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
 
 from dicomweb_server.assembly.alerts import open_notices
 from dicomweb_server.assembly.backends import Backends, open_backends, open_pool
@@ -37,12 +39,14 @@ def open_worker(settings: Settings) -> Iterator[list[Worker | Periodic]]:
     from dicomweb_server.reconcile.sweep import Sweep
     from dicomweb_server.workers import policy
     from dicomweb_server.workers.givenup import GivenUp
+    from dicomweb_server.workers.health import DiskHealth, SourceHealth
     from dicomweb_server.workers.loop import Stage, Worker
     from dicomweb_server.workers.periodic import Periodic
 
+    notices = open_notices(settings)
     with (
         open_backends(settings) as backends,
-        closing(GivenUp(backends.catalog.progress, open_notices(settings))) as given_up,
+        closing(GivenUp(backends.catalog.progress, notices)) as given_up,
         open_pool(settings) as pool,
         open_receive(settings, backends) as receive,
         open_sources(settings, backends) as sources,
@@ -77,9 +81,23 @@ def open_worker(settings: Settings) -> Iterator[list[Worker | Periodic]]:
         ]
         sweep = Sweep(backends.catalog, backends.objects, backends.queue, backends.signals)
         workers.append(Periodic("sweep", sweep, settings.work.sweep_seconds))
+        every = settings.notices.health_seconds
+        disks = DiskHealth(folders(settings), notices, settings.notices.least_free)
+        workers.append(Periodic("look at the disks", disks, every))
+        if sources:
+            workers.append(Periodic("look at the sources", SourceHealth(sources, notices), every))
         if settings.cache.max_bytes or settings.cache.max_age_days:
             workers.append(Periodic("eviction", eviction(settings, backends), settings.cache.evict_seconds))
         yield workers
+
+
+def folders(settings: Settings) -> dict[str, Path]:
+    """Where bytes are kept on disks of this machine."""
+    kept = {"data": settings.data}
+    objects = urlsplit(settings.objects_url)
+    if objects.scheme == "file":
+        kept["objects"] = Path(unquote(objects.path))
+    return kept
 
 
 def eviction(settings: Settings, backends: Backends) -> Evict:

@@ -8,10 +8,7 @@ import time
 from pathlib import Path
 
 from dicomweb_server import assembly, limits
-from dicomweb_server.cli.bar import Bar, JsonLines, Listener
 from dicomweb_server.cli.flags import Commands, add_common, loaded
-from dicomweb_server.ingest.importer import Import
-from dicomweb_server.ingest.samples import samples
 from dicomweb_server.model.errors import OutOfResources
 from dicomweb_server.observe import start_logging
 from dicomweb_server.settings import SettingsError
@@ -31,6 +28,10 @@ def add(commands: Commands) -> None:
 
 
 def run(chosen: argparse.Namespace) -> int:
+    from dicomweb_server.cli.bar import Bar, JsonLines, Listener
+    from dicomweb_server.ingest.importer import Import
+    from dicomweb_server.ingest.samples import samples
+
     paths = [*chosen.paths, *(samples() if chosen.sample else [])]
     if not paths:
         raise SettingsError("import: name a folder or file, or say --sample")

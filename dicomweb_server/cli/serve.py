@@ -16,7 +16,7 @@ from ipaddress import ip_address
 
 from dicomweb_server import __version__, roles
 from dicomweb_server.cli.flags import Commands, add_common, loaded
-from dicomweb_server.observe import name_process, start_logging
+from dicomweb_server.observe import name_process, share_metrics, start_logging
 from dicomweb_server.settings import Settings, SettingsError, address
 from dicomweb_server.supervisor import Role, Supervisor
 
@@ -48,8 +48,9 @@ def run(chosen: argparse.Namespace) -> int:
     settings, _ = loaded(chosen)
     role: str = chosen.role
     refuse_remote(settings, role)
-    start_logging(settings.log.level, settings.log.format)
+    start_logging(settings.log.level, settings.log.format, requests=settings.log.requests)
     with data_folder(settings, alone=role == "all"):
+        share_metrics(settings.data / "metrics", anew=role == "all")
         if role != "all":
             name_process(role)
         if role == "dimse":

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 from dicomweb_server import assembly
 from dicomweb_server.cli.flags import Commands, add_common, loaded
-from dicomweb_server.ingest.collect import Collect
 from dicomweb_server.model.errors import DicomwebError
 from dicomweb_server.model.ids import InstanceKey, Scope, SeriesKey, StudyKey, uid
 from dicomweb_server.model.messages import Band, Kind, Ticket
@@ -48,6 +47,8 @@ def run_doctor(chosen: argparse.Namespace) -> int:
 
 
 def run_fetch(chosen: argparse.Namespace) -> int:
+    from dicomweb_server.ingest.collect import Collect
+
     settings, _ = loaded(chosen)
     failed = 0
     with assembly.open_backends(settings) as backends, assembly.open_sources(settings, backends) as sources:

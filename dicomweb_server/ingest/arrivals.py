@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from dicomweb_server import metrics
 from dicomweb_server.ingest.deciding import Compared
 from dicomweb_server.model.errors import OutOfResources
 from dicomweb_server.model.ids import InstanceKey
@@ -29,6 +30,9 @@ class Waiting:
 
     def succeed(self, fate: Fate) -> None:
         self.handed.leave()
+        door = str(self.handed.origin.door)
+        metrics.RECEIVED.labels(door, str(fate)).inc()
+        metrics.RECEIVED_BYTES.labels(door).inc(self.handed.size)
         self.handed.answer.set_result(Outcome(self.derived.key, self.derived.sop_class, fate, self.derived.warnings))
 
     def fail(self, error: Exception) -> None:
@@ -46,6 +50,7 @@ class Handed:
     answer: Future[Outcome]
 
     def fail(self, error: Exception) -> None:
+        metrics.RECEIVED.labels(str(self.origin.door), "failed").inc()
         self.leave()
         self.answer.set_exception(error)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from dicomweb_server import metrics
 from dicomweb_server.catalog.base import Catalog, SeriesProgress
 from dicomweb_server.dicom.frames import FrameIndex
 from dicomweb_server.dicom.source import BytesSource, FileSource, Source
@@ -21,6 +23,9 @@ from dicomweb_server.retrieve.views import Views
 
 FRAME_STALE_SECONDS = 0.5
 """Stored bytes never change, so a frame may be served from what was true a moment ago."""
+
+
+_HIT, _MISS = (metrics.LOOKUPS.labels(result) for result in ("hit", "miss"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,7 @@ class Shelf:
             self._instances.put(key, held, generation=generation)
         if self._views is not None:
             self._views.note(key.of_series)
+        _HIT.inc()
         return held
 
     async def instances(self, scope: Scope) -> list[Held]:
@@ -113,7 +119,10 @@ class Shelf:
         except NotFound:
             if self.arrival is None:
                 raise
+        begun = time.perf_counter()
         await self.arrival.instance(key)
+        metrics.ARRIVAL.observe(time.perf_counter() - begun)
+        _MISS.inc()
         return await asyncio.to_thread(self.catalog.holdings.version, key)
 
     def held(self, version: Version) -> Held:

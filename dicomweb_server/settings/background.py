@@ -43,6 +43,10 @@ class Notices:
     """Log in to the mail server as; only with mail_starttls."""
     mail_password_env: str = ""
     """Environment variable that holds the password for it."""
+    least_free: float = 0.1
+    """Somebody is told when less than this share of the disk is free. 0: never."""
+    health_seconds: float = 60.0
+    """How often the disk is looked at, and each source asked whether it answers."""
     quiet_seconds: float = 300.0
     """A notice of the same kind is not sent again within this."""
 
@@ -55,3 +59,5 @@ class Log:
     """debug, info, warning or error."""
     format: str = "auto"
     """text, json, or auto: text on a terminal, json otherwise."""
+    requests: bool = False
+    """A line for each HTTP request: its id, transaction, status, bytes and seconds; neither path nor query."""

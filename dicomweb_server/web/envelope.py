@@ -1,4 +1,4 @@
-"""Around every answer: a request id, the headers that are always there, and 500 for what nobody foresaw."""
+"""Around every answer: a request id, the headers always there, its figures, and 500 for what nobody foresaw."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dicomweb_server.web import problems
+from dicomweb_server.web.measuring import Measured
 
 _log = logging.getLogger("dicomweb_server.web")
 
@@ -37,6 +38,7 @@ class Envelope:
             return
         name = self.request_id()
         scope["request_id"] = name
+        scope["dicomweb.measured"] = measured = Measured()
         always = [*_ALWAYS, (b"x-request-id", name.encode())]
         started = False
 
@@ -45,6 +47,9 @@ class Envelope:
             if message["type"] == "http.response.start":
                 started = True
                 message["headers"] = [*message.get("headers", ()), *always]
+                measured.answered(message["status"])
+            else:
+                measured.sent += len(message.get("body", b""))
             await send(message)
 
         try:
@@ -56,6 +61,8 @@ class Envelope:
                 return
             detail = f"something went wrong here; the log has it under request {name}"
             await problems.problem(Request(scope), 500, detail)(scope, receive, enveloped)
+        finally:
+            measured.ended(scope["method"], name)
 
 
 def _place(error: BaseException) -> str:

@@ -9,6 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from dicomweb_server.web.measuring import measured
+
 Handler = Callable[[Request], Awaitable[Response | ASGIApp]]
 
 
@@ -30,6 +32,7 @@ class Resource:
     ) -> None:
         given = {"GET": GET, "HEAD": GET, "POST": POST, "PUT": PUT, "DELETE": DELETE, "OPTIONS": OPTIONS}
         self.handlers = {method: handler for method, handler in given.items() if handler is not None}
+        self.transactions = {method: _name(handler) for method, handler in self.handlers.items()}
         self.allow = ", ".join({**self.handlers, "OPTIONS": None})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -39,11 +42,17 @@ class Resource:
             return
         if handler is None:
             raise HTTPException(405, headers={"allow": self.allow})
+        measured(scope).transaction = self.transactions[scope["method"]]
         answer = await handler(Request(scope, receive))
         if scope["method"] == "HEAD":
             await _headers_only(answer, scope, receive, send)
         else:
             await answer(scope, receive, send)
+
+
+def _name(handler: Handler) -> str:
+    """What its figures go by, such as ``wado.frames``."""
+    return f"{handler.__module__.rpartition('.')[2]}.{handler.__name__}"
 
 
 async def _headers_only(answer: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 
+from dicomweb_server import metrics
 from dicomweb_server.model.messages import Band, Kind, Lease, Ticket
 from dicomweb_server.model.results import Again, Failed, Result
 from dicomweb_server.queues.base import Queue
@@ -74,7 +75,9 @@ class Worker:
         return leases
 
     def _settle(self, leases: list[Lease], stage: Stage) -> None:
+        begun = time.perf_counter()
         results = self._results(leases, stage)
+        _count(leases[0].ticket.kind, results, time.perf_counter() - begun)
         again = [
             replace(lease.ticket, not_before=self.now() + result.seconds)
             for lease, result in zip(leases, results, strict=True)
@@ -115,6 +118,13 @@ class Worker:
     def _heartbeat(self, stop: threading.Event) -> None:
         while not stop.wait(self.lease_seconds / 3):
             self.queue.extend(self.name, lease_seconds=self.lease_seconds)
+
+
+def _count(kind: Kind, results: Sequence[Result], seconds: float) -> None:
+    for result in results:
+        outcome = "again" if isinstance(result, Again) else "failed" if isinstance(result, Failed) else "done"
+        metrics.TICKETS.labels(str(kind), outcome).inc()
+        metrics.TICKET_SECONDS.labels(str(kind)).observe(seconds / len(results))
 
 
 def _kind(lease: Lease) -> Kind:

@@ -14,6 +14,7 @@ PACKAGE = Path(dicomweb_server.__file__).parent
 
 FLOORS = {
     "model": 0,
+    "metrics": 0,
     "dicom": 1,
     "objects": 2,
     "catalog": 2,
@@ -42,6 +43,7 @@ FENCES = {
     "alembic": {"catalog"},
     "httpx": {"sources", "notices"},
     "imagecodecs": {"dicom"},
+    "prometheus_client": {"metrics"},
 }
 
 BACKEND_FACES = {"base", "layout"}
