@@ -43,7 +43,7 @@ def run_doctor(chosen: argparse.Namespace) -> int:
             raise SettingsError(f"doctor: there is no source {chosen.source!r}, only {', '.join(sources) or 'none'}")
         tried = list(sources[chosen.source].check())
     print(report(tried))
-    return 0 if all(each.works for each in tried) else 1
+    return 0 if all(each.works for each in tried if each.needed) else 1
 
 
 def run_fetch(chosen: argparse.Namespace) -> int:
@@ -101,7 +101,9 @@ def _scope(chosen: argparse.Namespace) -> Scope:
 
 
 def report(tried: Sequence[Checked]) -> str:
-    lines = [
-        f"{'ok  ' if each.works else 'FAIL'} {each.what}{': ' + each.advice if each.advice else ''}" for each in tried
-    ]
-    return "\n".join(lines)
+    return "\n".join(_line(each) for each in tried)
+
+
+def _line(tried: Checked) -> str:
+    verdict = "ok  " if tried.works else "FAIL" if tried.needed else "no  "
+    return f"{verdict} {tried.what}" + (f": {tried.advice}" if tried.advice else "")

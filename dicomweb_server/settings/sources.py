@@ -38,6 +38,8 @@ class SourceSettings:
     """Root of the DICOMweb service."""
     authorization_env: str = ""
     """Environment variable that holds the Authorization header."""
+    headers_env: tuple[str, ...] = ()
+    """Further headers, each as NAME=VARIABLE: the environment variable holds the value."""
     host: str = ""
     port: int = 104
     called_aet: str = "ANY-SCP"
@@ -47,6 +49,16 @@ class SourceSettings:
     """get or move: how a PACS is asked."""
     move_to: str = ""
     """The AE title under which the PACS knows this server. Empty: dimse.aet."""
+    model: str = "study"
+    """study or patient: the root of the information model a PACS is asked by."""
+    tls: bool = False
+    """Speak TLS with a PACS. A DICOMweb service says it by https."""
+    tls_ca: str = ""
+    """PEM file of the authorities it is checked against. Empty: those of the system."""
+    tls_cert: str = ""
+    """PEM file of our certificate, for a source that asks for one."""
+    tls_key: str = ""
+    """PEM file of its key. Empty: in tls_cert."""
     search: str = "merge"
     """merge: asked with every search for studies; local: only when a study is opened."""
     search_seconds: float = 5.0

@@ -45,6 +45,8 @@ class Checked:
     what: str
     works: bool
     advice: str = ""
+    needed: bool = True
+    """Whether the source is of no use without it, as it is set up."""
 
 
 class Source(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -37,6 +38,7 @@ class DicomwebSource:
         timeout_seconds: float = 30.0,
         connections: int = 4,
         attempts: int = 3,
+        tls: ssl.SSLContext | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.name = name
@@ -46,6 +48,7 @@ class DicomwebSource:
             base_url=url.rstrip("/"),
             headers=dict(headers or {}),
             timeout=timeout_seconds,
+            verify=tls if tls is not None else True,
             limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
         )
 

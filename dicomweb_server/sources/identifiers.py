@@ -64,8 +64,10 @@ def asking(query: Query) -> Dataset:
     return identifier
 
 
-def describing(level: Level, *, study: str | None = None, series: str | None = None) -> Dataset:
-    """An identifier that asks for everything of a level below the named study and series."""
+def describing(
+    level: Level, *, study: str | None = None, series: str | None = None, patient: str | None = None
+) -> Dataset:
+    """An identifier that asks for everything of a level below the named patient, study and series."""
     identifier = Dataset()
     identifier.QueryRetrieveLevel = LEVELS[level]
     identifier.SpecificCharacterSet = "ISO_IR 192"
@@ -75,14 +77,29 @@ def describing(level: Level, *, study: str | None = None, series: str | None = N
         identifier.StudyInstanceUID = study
     if series is not None:
         identifier.SeriesInstanceUID = series
+    if patient is not None:
+        identifier.PatientID = patient
     return identifier
 
 
-def retrieving(study: str, series: str, instances: Iterable[str] = ()) -> Dataset:
+def describing_patients(keys: Iterable[Key] = ()) -> Dataset:
+    """An identifier of the patient root that asks for the patients that match."""
+    identifier = Dataset()
+    identifier.QueryRetrieveLevel = "PATIENT"
+    identifier.SpecificCharacterSet = "ISO_IR 192"
+    identifier.PatientID = identifier.PatientName = ""
+    for key in keys:
+        _set(identifier, key.path[0], _matching(key))
+    return identifier
+
+
+def retrieving(study: str, series: str, instances: Iterable[str] = (), *, patient: str | None = None) -> Dataset:
     """The identifier of a retrieval: unique keys only (D-30); the series as a whole when no instance is named."""
     identifier = Dataset()
     identifier.StudyInstanceUID = study
     identifier.SeriesInstanceUID = series
+    if patient is not None:
+        identifier.PatientID = patient
     wanted = list(instances)
     identifier.QueryRetrieveLevel = "IMAGE" if wanted else "SERIES"
     if wanted:

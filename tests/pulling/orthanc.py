@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -16,7 +17,7 @@ PLUGINS = Path("/usr/share/orthanc/plugins")
 
 
 @contextlib.contextmanager
-def orthanc(folder: Path, files: list[Path]) -> Iterator[str]:
+def orthanc(folder: Path, files: list[Path], settings: Mapping[str, Any] | None = None) -> Iterator[str]:
     """The root of its DICOMweb service, holding ``files``."""
     folder.mkdir(parents=True)
     port = free_port()
@@ -28,6 +29,7 @@ def orthanc(folder: Path, files: list[Path]) -> Iterator[str]:
                 "DicomPort": free_port(),
                 "AuthenticationEnabled": False,
                 "Plugins": [str(path) for path in PLUGINS.glob("libOrthancDicomWeb*")],
+                **(settings or {}),
             }
         )
     )

@@ -12,12 +12,13 @@ from pathlib import Path
 import pydicom
 import pytest
 from pynetdicom import AE, evt
-from pynetdicom.sop_class import CTImageStorage
+from pynetdicom.sop_class import CTImageStorage, StudyRootQueryRetrieveInformationModelFind
 
 from dicomweb_server.model.errors import BackendFailed, NotFound
 from dicomweb_server.model.ids import InstanceKey, SeriesKey
 from dicomweb_server.model.query import Key, Level, Match, Query
-from dicomweb_server.sources.pacs import PacsSource, Peer, Pulls, batches
+from dicomweb_server.sources.associations import Peer
+from dicomweb_server.sources.pacs import PacsSource, Pulls, batches
 from tests.corpus import names, path
 from tests.sources.dcmqrscp import AET, Archive, archive, free_port
 
@@ -169,13 +170,58 @@ def test_a_pacs_that_never_answers_is_given_up_in_time() -> None:
         assert time.monotonic() - started < 10
 
 
-def test_doctor_sees_what_the_pacs_can_do(source: PacsSource) -> None:
-    assert {each.what: each.works for each in source.check()} == {
-        "C-ECHO": True,
-        "C-FIND at study level": True,
-        "C-GET is offered": True,
-        "C-MOVE is offered": True,
-    }
+def doctor(source: PacsSource) -> dict[str, bool]:
+    return {each.what: each.works for each in source.check()}
+
+
+EVERYTHING = {
+    "C-ECHO": True,
+    "C-FIND, study root": True,
+    "C-FIND, patient root": True,
+    "C-GET of one image": True,
+    "transfer syntaxes": True,
+}
+
+
+def test_doctor_tries_one_image(source: PacsSource) -> None:
+    assert doctor(source) == EVERYTHING
+
+
+def test_doctor_takes_a_moved_image_itself_where_no_server_runs(pacs: Archive) -> None:
+    here = ("127.0.0.1", DESTINATION)
+    moving = PacsSource(
+        "pacs", peer(pacs.port), move_to="HERE", pulls=Pulls(lambda keys: 7, lambda pull: None), here=here
+    )
+    assert doctor(moving) == {**EVERYTHING, "C-MOVE of one image to HERE": True}
+
+
+def test_doctor_says_what_to_set_on_the_pacs(pacs: Archive) -> None:
+    here = ("127.0.0.1", DESTINATION)
+    moving = PacsSource(
+        "pacs", peer(pacs.port), move_to="NOBODY", pulls=Pulls(lambda keys: 7, lambda pull: None), here=here
+    )
+    failed = {each.what: each.advice for each in moving.check() if not each.works}
+    assert set(failed) == {"C-MOVE of one image to NOBODY", "what to set"}
+    assert "NOBODY" in failed["what to set"]
+    assert str(DESTINATION) in failed["what to set"]
+
+
+def test_an_association_serves_several_requests(first: pydicom.Dataset) -> None:
+    """The peer sees one association for requests in a row, and none once the source is closed."""
+    accepted: list[evt.Event] = []
+    entity = AE(AET)
+    entity.add_supported_context(StudyRootQueryRetrieveInformationModelFind)
+    handlers = [(evt.EVT_ACCEPTED, accepted.append), (evt.EVT_C_FIND, lambda event: iter([(0xFF00, event.identifier)]))]
+    server = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
+    source = PacsSource("pacs", peer(server.server_address[1]))
+    try:
+        for _ in range(5):
+            assert source.series(first.StudyInstanceUID)
+        assert len(accepted) == 1
+        source.close()
+        assert not server.active_associations
+    finally:
+        server.shutdown()
 
 
 @pytest.mark.parametrize(("count", "sizes"), [(0, []), (1, [1]), (4, [1, 3]), (100, [1, 4, 16, 64, 15])])
