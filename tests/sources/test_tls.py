@@ -22,6 +22,10 @@ from tests.journeys.server import free_port
 from tests.pulling.orthanc import orthanc
 
 
+# pynetdicom leaves the socket of a refused connection to the garbage collector
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+
 @dataclass(frozen=True)
 class Certificates:
     folder: Path
