@@ -21,7 +21,6 @@ from tests.corpus import path
 from tests.journeys.server import free_port
 from tests.pulling.orthanc import orthanc
 
-
 # pynetdicom leaves the socket of a refused connection to the garbage collector
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
