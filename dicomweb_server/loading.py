@@ -36,6 +36,7 @@ SOURCE_CHOICES: Mapping[str, tuple[str, ...]] = {
     "kind": ("dicomweb", "pacs"),
     "retrieve": ("get", "move"),
     "search": ("merge", "local"),
+    "deleted": ("keep", "remove"),
     "model": ("study", "patient"),
 }
 

@@ -113,19 +113,28 @@ def open_dimse(settings: Settings) -> Iterator[DimseServer]:
 
 def _arrival(settings: Settings, backends: Backends, sources: Mapping[str, Source]) -> Arrival:
     from dicomweb_server.ingest.collect import Collect
+    from dicomweb_server.ingest.deletion import Delete
+    from dicomweb_server.ingest.following import Follow
     from dicomweb_server.model.rules import Load, LoadRule
     from dicomweb_server.retrieve.arrival import Arrival
 
+    follow = Follow(
+        backends.catalog.pulling,
+        Delete(backends.objects, backends.catalog.holdings, backends.signals),
+        frozenset(each.name for each in settings.sources if each.deleted == "remove"),
+    )
     return Arrival(
         backends.catalog,
         backends.signals,
         sources,
-        Collect(backends.catalog, list(sources.values())),
+        Collect(backends.catalog, list(sources.values()), follow=follow),
         wait_seconds=settings.cache.fetch_wait_seconds,
         series_wait_seconds=settings.cache.series_wait_seconds,
         refresh_seconds=settings.cache.refresh_seconds,
         rules=[
-            LoadRule(Load(each.load), each.modality, each.description, each.min_instances, each.max_instances)
+            LoadRule(
+                Load(each.load), each.modality, each.description, each.min_instances, each.max_instances, each.newest
+            )
             for each in settings.rules
         ],
     )

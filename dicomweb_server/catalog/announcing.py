@@ -16,7 +16,7 @@ from dicomweb_server.catalog import summaries
 from dicomweb_server.catalog.base import AnnouncedSeries, Missing, Pulling
 from dicomweb_server.catalog.database import Database
 from dicomweb_server.catalog.folding import column
-from dicomweb_server.catalog.schema import instance, pull, series, study, ticket
+from dicomweb_server.catalog.schema import instance, pull, series, study, ticket, version
 from dicomweb_server.catalog.storing import Storing, _Parent
 from dicomweb_server.model.ids import InstanceKey, Scope, SeriesKey, StudyKey
 from dicomweb_server.model.messages import Band, Kind, Ticket
@@ -39,6 +39,20 @@ _MISSING = (
     .select_from(_PLACE)
     .where(_WITHIN, instance.c.version.is_(None))
     .order_by(series.c.series_number, series.c.series_uid, instance.c.instance_number, instance.c.instance_uid)
+)
+_HELD_FROM = (
+    sa.select(series.c.series_uid, instance.c.instance_uid)
+    .select_from(
+        _PLACE.outerjoin(
+            version, sa.and_(version.c.instance_id == instance.c.id, version.c.version == instance.c.version)
+        )
+    )
+    .where(
+        _WITHIN,
+        instance.c.source == bindparam("source"),
+        sa.not_(instance.c.pinned),
+        sa.or_(instance.c.version.is_(None), version.c.source == bindparam("source")),
+    )
 )
 _ROW = (
     sa.select(instance.c.id)
@@ -126,6 +140,11 @@ class SqlPulling:
         statement = sa.select(instance.c.source).select_from(_PLACE).where(_WITHIN, instance.c.source.is_not(None))
         with self._database.read() as connection:
             return connection.execute(statement.limit(1), {"tenant": key.tenant, "study": key.study}).scalar()
+
+    def held_from(self, key: StudyKey, source: str) -> list[InstanceKey]:
+        with self._database.read() as connection:
+            rows = connection.execute(_HELD_FROM, {"tenant": key.tenant, "study": key.study, "source": source}).all()
+        return [InstanceKey(key.study, row.series_uid, row.instance_uid, key.tenant) for row in rows]
 
     def want(self, tickets: Sequence[Ticket]) -> None:
         with self._database.write() as connection:

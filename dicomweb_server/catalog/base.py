@@ -71,8 +71,8 @@ class Holdings(Protocol):
     def series_of(self, key: StudyKey) -> list[SeriesProgress]:
         """Raises NotFound, Gone."""
 
-    def delete(self, scope: Scope, *, reason: str) -> list[str]:
-        """Remove the scope, leave tombstones, return the object keys that belong to nobody now.
+    def delete(self, scope: Scope, *, reason: str, tombstone: bool = True) -> list[str]:
+        """Remove the scope, leave tombstones or none, return the object keys that belong to nobody now.
 
         Raises NotFound, Gone.
         """
@@ -158,6 +158,9 @@ class Pulling(Protocol):
 
     def announced_by(self, key: StudyKey) -> str | None:
         """The source that announced some of the study, or None."""
+
+    def held_from(self, key: StudyKey, source: str) -> list[InstanceKey]:
+        """Instances that are announced by, or came from, that source alone, and are not pinned."""
 
     def want(self, tickets: Sequence[Ticket]) -> None:
         """Queue announced instances and their tickets in one transaction; higher bands win."""

@@ -52,8 +52,8 @@ class Deleting:
             set_={"reason": put.excluded.reason, "deleted": put.excluded.deleted},
         )
 
-    def __call__(self, connection: Connection, scope: Scope, *, reason: str, now: float) -> list[str] | None:
-        """The object keys set free; None when there is no such thing."""
+    def __call__(self, connection: Connection, scope: Scope, *, reason: str | None, now: float) -> list[str] | None:
+        """The object keys set free; None when there is no such thing. Without a reason no tombstone is left."""
         study_id = connection.execute(self._study, {"t": scope.tenant, "s": scope.study}).scalar()
         if study_id is None:
             return None
@@ -70,7 +70,8 @@ class Deleting:
                 graves.add((scope.study, row.series_uid, ""))
         if self._settle_study(connection, StudyKey(scope.study, scope.tenant), study_id):
             graves.add((scope.study, "", ""))
-        self._write_tombstones(connection, scope.tenant, graves, reason=reason, now=now)
+        if reason is not None:
+            self._write_tombstones(connection, scope.tenant, graves, reason=reason, now=now)
         self._changes.add(connection, [scope], at=now)
         return freed
 

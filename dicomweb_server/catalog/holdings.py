@@ -172,9 +172,9 @@ class SqlHoldings:
                 raise _missing(connection, key)
         return found
 
-    def delete(self, scope: Scope, *, reason: str) -> list[str]:
+    def delete(self, scope: Scope, *, reason: str, tombstone: bool = True) -> list[str]:
         with self._database.write() as connection:
-            freed = self._deleting(connection, scope, reason=reason, now=self._now())
+            freed = self._deleting(connection, scope, reason=reason if tombstone else None, now=self._now())
             if freed is None:
                 raise _missing(connection, scope)
         return freed

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from dicomweb_server.catalog.base import AnnouncedSeries, Catalog
@@ -23,6 +23,8 @@ class Collect:
     catalog: Catalog
     sources: Sequence[Source]
     seconds: float = 10.0
+    follow: Callable[[StudyKey, str, Collection[tuple[str, str]]], int] = lambda key, source, listed: 0
+    """Told what a source lists of a study by now (series and instance UIDs)."""
 
     def __call__(self, key: StudyKey) -> str:
         """Announce a study as the first source that knows it describes it; the name of that source.
@@ -34,6 +36,7 @@ class Collect:
             try:
                 self._announce(source, key)
             except NotFound:
+                self.follow(key, source.name, ())
                 continue
             except BackendFailed as error:
                 unasked = error
@@ -48,6 +51,8 @@ class Collect:
         attributes = studies[0] if studies else described[0]
         found = [self._series(source, key, each) for each in described if is_uid(first(each, SERIES_UID))]
         self.catalog.pulling.announce(key, source.name, attributes, found)
+        listed = {(one.key.series, first(each, INSTANCE_UID)) for one in found for each in one.instances}
+        self.follow(key, source.name, listed)
 
     def _series(self, source: Source, key: StudyKey, described: DicomJson) -> AnnouncedSeries:
         place = SeriesKey(key.study, first(described, SERIES_UID), key.tenant)

@@ -24,10 +24,17 @@ class Delete:
     holdings: Holdings
     signals: Signals
 
-    def __call__(self, scope: Scope, *, principal: Principal = LOCAL, reason: str = "deleted on request") -> None:
+    def __call__(
+        self,
+        scope: Scope,
+        *,
+        principal: Principal = LOCAL,
+        reason: str = "deleted on request",
+        tombstone: bool = True,
+    ) -> None:
         """Bytes, metadata, thumbnails and search entries are gone on return. Raises NotFound, Gone."""
         scope = replace(scope, tenant=principal.tenant)
-        orphans = self.holdings.delete(scope, reason=reason)
+        orphans = self.holdings.delete(scope, reason=reason, tombstone=tombstone)
         pictures = [key for key in map(layout.thumbnail_of, orphans) if key is not None]
         try:
             self.objects.delete([*orphans, *pictures])

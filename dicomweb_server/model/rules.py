@@ -21,6 +21,8 @@ class SeriesTraits:
     modality: str = ""
     description: str = ""
     instances: int = 0
+    position: int = 1
+    """Of its study among those of the patient, the newest being 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,7 @@ class LoadRule:
     """With ``*`` and ``?``, upper and lower case alike."""
     min_instances: int = 0
     max_instances: int = 0
+    newest: int = 0
 
     def holds_for(self, series: SeriesTraits) -> bool:
         return (
@@ -40,6 +43,7 @@ class LoadRule:
             and fnmatchcase(series.description.lower(), self.description.lower() or "*")
             and series.instances >= self.min_instances
             and (not self.max_instances or series.instances <= self.max_instances)
+            and (not self.newest or series.position <= self.newest)
         )
 
 

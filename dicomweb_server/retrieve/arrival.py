@@ -20,7 +20,8 @@ from dicomweb_server.catalog.base import Catalog, Missing
 from dicomweb_server.model.errors import BackendFailed, Gone, NotFound, NotReady
 from dicomweb_server.model.ids import InstanceKey, Scope, SeriesKey, StudyKey
 from dicomweb_server.model.messages import Band, Kind, Ticket
-from dicomweb_server.model.query import Level, Query
+from dicomweb_server.model.query import Key as QueryKey
+from dicomweb_server.model.query import Level, Match, Query
 from dicomweb_server.model.records import BASE, DicomJson
 from dicomweb_server.model.rules import Load, LoadRule, SeriesTraits, load_of
 from dicomweb_server.model.states import State
@@ -40,6 +41,8 @@ RETRY_AFTER_SECONDS = 2.0
 DESCRIBED_SERIES = 200
 KNOWN_STUDIES = 10_000
 """Studies of which this process remembers when it last compared them with their source."""
+
+STUDY_UID, PATIENT_ID, ISSUER = 0x0020000D, 0x00100020, 0x00100021
 
 ARRIVING = frozenset({State.ANNOUNCED, State.QUEUED, State.FETCHING})
 
@@ -186,9 +189,24 @@ class Arrival:
             return [Ticket(Kind.CACHE_SERIES, each, Band.STUDY) for each in series]
         wanted = Query(Level.SERIES, study.study, tenant=study.tenant, limit=DESCRIBED_SERIES)
         found = self._catalog.search.find(wanted)
-        traits = dict(_traits(orjson.loads(match)) for match in found.matches)
+        position = self._position(study) if any(rule.newest for rule in self._rules) else 1
+        traits = dict(_traits(orjson.loads(match), position) for match in found.matches)
         loads = [(each, load_of(traits.get(each.series, SeriesTraits()), self._rules)) for each in series]
         return [Ticket(Kind.CACHE_SERIES, each, bands[load]) for each, load in loads if load in bands]
+
+    def _position(self, key: StudyKey) -> int:
+        """Of the study among those known of its patient, the newest first; 1 where it names no patient."""
+        of_study = QueryKey((STUDY_UID,), "UI", Match.SINGLE, (key.study,))
+        page = self._catalog.search.find(Query(Level.STUDY, keys=(of_study,), tenant=key.tenant, limit=1))
+        known = orjson.loads(page.matches[0]) if page.matches else {}
+        same = [
+            QueryKey((tag,), "LO", Match.SINGLE, (text,)) for tag in (PATIENT_ID, ISSUER) if (text := _text(known, tag))
+        ]
+        if not _text(known, PATIENT_ID):
+            return 1
+        page = self._catalog.search.find(Query(Level.STUDY, keys=tuple(same), tenant=key.tenant, limit=KNOWN_STUDIES))
+        studies = [_text(orjson.loads(match), STUDY_UID) for match in page.matches]
+        return studies.index(key.study) + 1 if key.study in studies else len(studies) + 1
 
     async def _describe(self, key: SeriesKey) -> list[bytes] | None:
         missing = await asyncio.to_thread(self._catalog.pulling.missing, key)
@@ -206,11 +224,14 @@ class Arrival:
         self._signals.announce(TICKETS)
 
 
-def _traits(described: DicomJson) -> tuple[str, SeriesTraits]:
-    def text(tag: str) -> str:
-        return str((described.get(tag, {}).get("Value") or [""])[0])
+def _text(described: DicomJson, tag: int) -> str:
+    return str((described.get(f"{tag:08X}", {}).get("Value") or [""])[0])
 
-    return text("0020000E"), SeriesTraits(text("00080060"), text("0008103E"), int(text("00201209") or 0))
+
+def _traits(described: DicomJson, position: int) -> tuple[str, SeriesTraits]:
+    instances = int(_text(described, 0x00201209) or 0)
+    traits = SeriesTraits(_text(described, 0x00080060), _text(described, 0x0008103E), instances, position)
+    return _text(described, 0x0020000E), traits
 
 
 def _put(kept: OrderedDict[Any, Any], key: Any, value: Any, *, most: int = DESCRIBED_SERIES) -> None:

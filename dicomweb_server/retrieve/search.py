@@ -18,14 +18,15 @@ from dicomweb_server.model.ids import StudyKey, is_uid
 from dicomweb_server.model.query import Level, Page, Query
 from dicomweb_server.model.records import BASE, DicomJson
 from dicomweb_server.retrieve.arrival import Arrival
-from dicomweb_server.sources.base import Source
+from dicomweb_server.sources.base import Kind, Source
 
-STUDY_UID = "0020000D"
+UNIQUE = {Level.STUDY: "0020000D", Level.SERIES: "0020000E", Level.INSTANCE: "00080018"}
+STUDY_UID, SERIES_UID, INSTANCE_UID = UNIQUE.values()
 
 
 @dataclass(frozen=True, slots=True)
 class Searched:
-    """A source that is asked whenever somebody searches for studies."""
+    """A source that is asked whenever somebody searches."""
 
     source: Source
     seconds: float
@@ -43,9 +44,10 @@ class Search:
             warnings = await self._opened(StudyKey(query.study, query.tenant))
             page = await asyncio.to_thread(self.catalog.search.find, query)
             return replace(page, warnings=(*page.warnings, *warnings))
-        if query.level is not Level.STUDY or not self.sources:
+        asked = [each for each in self.sources if query.level is Level.STUDY or each.source.kind is Kind.DICOMWEB]
+        if not asked:
             return await asyncio.to_thread(self.catalog.search.find, query)
-        return await self._merged(query)
+        return await self._merged(query, asked)
 
     async def _opened(self, key: StudyKey) -> tuple[str, ...]:
         assert self.arrival is not None
@@ -57,21 +59,23 @@ class Search:
             return (str(error),)
         return ()
 
-    async def _merged(self, query: Query) -> Page:
+    async def _merged(self, query: Query, sources: Sequence[Searched]) -> Page:
+        """A PACS is asked for studies only: PS3.4 C.4.1 wants the study named for whatever lies below."""
+        unique = UNIQUE[query.level]
         everything = replace(query, offset=0, limit=query.offset + query.limit)
-        asking = asyncio.gather(*(self._ask(searched, everything) for searched in self.sources))
+        asking = asyncio.gather(*(self._ask(searched, everything) for searched in sources))
         local = await asyncio.to_thread(self.catalog.search.find, everything)
-        found = {_uid(one): (one, match) for match in local.matches if (one := orjson.loads(match))}
+        found = {_text(one, unique): (one, match) for match in local.matches if (one := orjson.loads(match))}
         warnings = list(local.warnings)
         for answer in await asking:
             if isinstance(answer, str):
                 warnings.append(answer)
                 continue
             for one in answer:
-                if is_uid(_uid(one)):
-                    shown = _shown(one)
-                    found.setdefault(_uid(one), (shown, orjson.dumps(shown)))
-        ordered = [match for _, match in sorted(found.values(), key=lambda each: _newest_first(each[0]))]
+                if all(is_uid(_text(one, tag)) for tag in _uids_down_to(query.level)):
+                    shown = _shown(one, query.level)
+                    found.setdefault(_text(one, unique), (shown, orjson.dumps(shown)))
+        ordered = [match for _, match in sorted(found.values(), key=lambda each: _order(query.level, each[0]))]
         start, end = query.offset, query.offset + query.limit
         remaining = local.remaining + max(0, len(ordered) - end)
         return Page(tuple(ordered[start:end]), remaining, tuple(warnings))
@@ -89,13 +93,16 @@ class Search:
             return f"source {source.name} could not be asked; its studies are missing here"
 
 
-def _uid(data_set: DicomJson) -> str:
-    return _text(data_set, STUDY_UID)
+def _uids_down_to(level: Level) -> Sequence[str]:
+    levels = list(UNIQUE)
+    return [UNIQUE[each] for each in levels[: levels.index(level) + 1]]
 
 
-def _shown(data_set: DicomJson) -> DicomJson:
-    """A study of a source as search shows one that is not here."""
-    url = f"{BASE.decode()}/studies/{_uid(data_set)}"
+def _shown(data_set: DicomJson, level: Level) -> DicomJson:
+    """What a source told of something that is not here, as search shows it."""
+    names = ("studies", "series", "instances")
+    path = "/".join(f"{name}/{_text(data_set, tag)}" for name, tag in zip(names, _uids_down_to(level), strict=False))
+    url = f"{BASE.decode()}/{path}"
     ours = {
         "00080056": {"vr": "CS", "Value": ["NEARLINE"]},
         "00081190": {"vr": "UR", "Value": [url]},
@@ -104,10 +111,22 @@ def _shown(data_set: DicomJson) -> DicomJson:
     return {tag: found[tag] for tag in sorted(found) if "BulkDataURI" not in found[tag]}
 
 
-def _newest_first(data_set: DicomJson) -> tuple[str, str]:
-    """Q-42: date and time descending, then UID; missing dates last."""
+def _order(level: Level, data_set: DicomJson) -> tuple[object, ...]:
+    """Q-42, as the catalog has it: by the study's date and time descending, missing dates last; by number below."""
     moment = f"{_text(data_set, '00080020'):<8}{_text(data_set, '00080030')}"
-    return "".join(chr(0x10FFFF - ord(c)) for c in moment), _uid(data_set)
+    order: list[object] = ["".join(chr(0x10FFFF - ord(c)) for c in moment), _text(data_set, STUDY_UID)]
+    if level is not Level.STUDY:
+        order += [_number(data_set, "00200011"), _text(data_set, SERIES_UID)]
+    if level is Level.INSTANCE:
+        order += [_number(data_set, "00200013"), _text(data_set, INSTANCE_UID)]
+    return tuple(order)
+
+
+def _number(data_set: DicomJson, tag: str) -> float:
+    try:
+        return float(_text(data_set, tag) or "inf")
+    except ValueError:
+        return float("inf")
 
 
 def _text(data_set: DicomJson, tag: str) -> str:

@@ -61,6 +61,8 @@ class SourceSettings:
     """PEM file of its key. Empty: in tls_cert."""
     search: str = "merge"
     """merge: asked with every search for studies; local: only when a study is opened."""
+    deleted: str = "keep"
+    """keep or remove: what becomes of what came from it and is no longer there, once the study is opened again."""
     search_seconds: float = 5.0
     """How long a search waits for it."""
     connections: int = 4
@@ -83,3 +85,5 @@ class RuleSettings:
     """Holds for series of at least so many instances."""
     max_instances: int = 0
     """Holds for series of at most so many instances. 0: any."""
+    newest: int = 0
+    """Holds for series of the newest so many studies known of the patient. 0: any."""

@@ -69,7 +69,7 @@ class MemoryHoldings:
     def series_of(self, key: StudyKey) -> list[SeriesProgress]:
         raise NotFound("no progress is kept")
 
-    def delete(self, scope: Scope, *, reason: str) -> list[str]:
+    def delete(self, scope: Scope, *, reason: str, tombstone: bool = True) -> list[str]:
         found = self.versions(scope)
         if not found:
             raise Gone("deleted before")

@@ -154,3 +154,21 @@ def test_doctor_tells_what_works_and_fetch_brings_a_study_before_anybody_asks(
     assert f"{study}: 6 instances queued" in server.cli("fetch", study, "--config", settings).stdout
     with server.client() as client:
         wait_for(lambda: found(client, f"/studies/{study}/series")[0]["00080056"]["Value"] == ["ONLINE"], "the series")
+
+
+def test_series_and_instances_everywhere_are_searched_at_dicomweb_sources_too(
+    web: tuple[RunningServer, Counted], files: list[pydicom.FileDataset]
+) -> None:
+    """Q-02: nothing of the study is known here before, and nothing is announced by looking."""
+    server, _ = web
+    with server.client() as client:
+        (series,) = found(client, f"/series?Modality={files[0].Modality}&PatientID={files[0].PatientID}")
+        assert series["0020000E"]["Value"] == [files[0].SeriesInstanceUID]
+        assert series["00080056"]["Value"] == ["NEARLINE"]
+        assert series["00081190"]["Value"][0].startswith(server.dicomweb)
+        listed = found(client, f"/instances?PatientID={files[0].PatientID}&limit=4")
+        numbers = [each["00200013"]["Value"][0] for each in listed]
+        assert numbers == sorted(int(file.InstanceNumber) for file in files)[:4]
+        assert client.get(listed[0]["00081190"]["Value"][0], headers={"Accept": "*/*"}).status_code == 200
+        after = found(client, f"/instances?PatientID={files[0].PatientID}")
+    assert len({each["00080018"]["Value"][0] for each in after}) == len(files) == len(after)
