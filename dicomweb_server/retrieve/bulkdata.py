@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from dicomweb_server.dicom.bulk import BulkValue, locate, read_value
+from dicomweb_server.dicom.source import Source
 from dicomweb_server.model.errors import NotFound
 from dicomweb_server.model.ids import InstanceKey
 from dicomweb_server.model.records import LOCAL, Principal
@@ -50,16 +52,22 @@ class Bulkdata:
             return await asyncio.to_thread(read_value, source, bulk.value)
 
     async def all(self, held: Held, *, pixels_only: bool = False) -> list[Bulk]:
-        """Every bulk value of an instance, or its pixel data alone (W-41, W-42)."""
+        """Every bulk value of an instance, or its pixel data alone (W-41, W-42). Raises NotFound, Gone."""
         (row,) = await asyncio.to_thread(self.shelf.catalog.holdings.metadata, held.key)
         paths = [path for path in _references(orjson.loads(row), ()) if not pixels_only or _is_pixels(path)]
-        found = []
-        for path in paths:
-            try:
-                found.append(await self.find(held.key, path))
-            except NotFound:
-                continue
-        return found
+        if not paths:
+            return []
+        async with self.shelf.source(held) as source:
+            return await asyncio.to_thread(_located, held, source, paths)
+
+
+def _located(held: Held, source: Source, paths: Iterable[Path]) -> list[Bulk]:
+    """What the metadata refers to and the file does not have is left out."""
+    found = []
+    for path in paths:
+        with suppress(NotFound):
+            found.append(Bulk(held, path, locate(source, path)))
+    return found
 
 
 def _is_pixels(path: Path) -> bool:

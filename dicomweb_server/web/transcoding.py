@@ -18,6 +18,8 @@ from dicomweb_server.web.body import Bytes, Made, Piece
 from dicomweb_server.web.services import services_of
 
 BLOCK = 1 << 20
+MADE_BEFORE = 16
+"""Up to so many instances are transcoded before the first byte leaves; what fails is then told by 206 (C-33)."""
 AT_ONCE = 4
 """Frames that are made before the first byte leaves, so that what cannot be made is an error and no broken body."""
 
