@@ -68,8 +68,9 @@ async def test_the_archive_is_read_by_unzip(held: Door, tmp_path: Path, name: st
     assert program is not None, "unzip is not installed"
     path = tmp_path / "study.zip"
     path.write_bytes((await held.get(study(held, name), accept)).content)
-    done = await asyncio.to_thread(subprocess.run, [program, "-t", path], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout
+    reading = await asyncio.create_subprocess_exec(program, "-t", path, stdout=subprocess.PIPE)
+    told, _ = await reading.communicate()
+    assert reading.returncode == 0, told
 
 
 async def test_what_may_not_leave_as_it_is_is_explicit_little_endian_in_the_archive(held: Door) -> None:
