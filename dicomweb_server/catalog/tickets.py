@@ -7,7 +7,7 @@ taken now. So studies take turns, and a large one does not hold up a small one t
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -50,13 +50,14 @@ class Enqueue:
         now = time.time()
         turns: dict[tuple[Band, str, str], int] = {}
         rows = []
-        for given in sorted(_merged(tickets), key=_order):
+        for given in _merged(tickets):
             lane = given.band, given.key.tenant, given.key.study
             if lane not in turns:
                 turns[lane] = self._last_turn(connection, lane)
             turns[lane] += 1
             rows.append(_row(given, turn=turns[lane], now=now))
-        connection.execute(self._put, rows)
+        # Turns follow the order in which they were given; rows are locked in one order by everybody.
+        connection.execute(self._put, sorted(rows, key=_place))
 
     def _last_turn(self, connection: Connection, lane: tuple[Band, str, str]) -> int:
         band, tenant, study = lane
@@ -75,8 +76,8 @@ def _merged(tickets: Iterable[Ticket]) -> list[Ticket]:
     return list(merged.values())
 
 
-def _order(given: Ticket) -> tuple[str, str, str, str, str]:
-    return given.kind, given.key.tenant, *uids(given.key)
+def _place(row: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(row[name] for name in _KEY)
 
 
 def uids(key: Scope) -> tuple[str, str, str]:
