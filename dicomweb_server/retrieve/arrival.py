@@ -13,6 +13,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
+from weakref import WeakValueDictionary
 
 import orjson
 
@@ -22,10 +23,12 @@ from dicomweb_server.model.ids import InstanceKey, Scope, SeriesKey, StudyKey
 from dicomweb_server.model.messages import Band, Kind, Ticket
 from dicomweb_server.model.query import Key as QueryKey
 from dicomweb_server.model.query import Level, Match, Query
-from dicomweb_server.model.records import BASE, DicomJson
+from dicomweb_server.model.records import DicomJson
 from dicomweb_server.model.rules import Load, LoadRule, SeriesTraits, load_of
 from dicomweb_server.model.states import State
+from dicomweb_server.retrieve.foreign import as_ours, by_number
 from dicomweb_server.signals.base import TICKETS, Signals
+from dicomweb_server.sources.base import Kind as SourceKind
 from dicomweb_server.sources.base import Source
 
 T = TypeVar("T")
@@ -74,6 +77,8 @@ class Arrival:
         self._looked: OrderedDict[StudyKey, float] = OrderedDict()
         self._unknown: OrderedDict[StudyKey, float] = OrderedDict()
         self._raised: OrderedDict[Scope, float] = OrderedDict()
+        self._glimpsed: OrderedDict[SeriesKey, InstanceKey] = OrderedDict()
+        self._queues: WeakValueDictionary[StudyKey, asyncio.Lock] = WeakValueDictionary()
         self._described: OrderedDict[SeriesKey, list[bytes]] = OrderedDict()
 
     async def open(self, key: StudyKey) -> None:
@@ -149,12 +154,15 @@ class Arrival:
             raise BackendFailed(f"instance {key.instance} could not be fetched: {left[0].reason}")
 
     async def _whole(self, scope: Scope) -> None:
-        await self.open(StudyKey(scope.study, scope.tenant))
-        missing = await asyncio.to_thread(self._catalog.pulling.missing, scope)
-        wanted = [each for each in missing if each.state in ARRIVING and each.source]
-        if wanted:
-            tickets = [Ticket(Kind.FETCH, each.key, Band.SERIES) for each in wanted]
+        study = StudyKey(scope.study, scope.tenant)
+        await self.open(study)
+        async with self._in_turn(study):
+            missing = await asyncio.to_thread(self._catalog.pulling.missing, scope)
+            tickets = [
+                Ticket(Kind.FETCH, each.key, Band.SERIES) for each in missing if each.state in ARRIVING and each.source
+            ]
             await asyncio.to_thread(self._want, tickets)
+        if tickets:
             await self._wait(scope, self._series_wait_seconds)
 
     async def _wait(self, scope: Scope, seconds: float) -> list[Missing]:
@@ -170,19 +178,35 @@ class Arrival:
             await asyncio.sleep(pause)
             pause = min(pause * 1.3, LONGEST_LOOK_SECONDS)
 
+    def _in_turn(self, study: StudyKey) -> asyncio.Lock:
+        """Held while tickets of a study are put: what was asked for first is fetched first."""
+        return self._queues.setdefault(study, asyncio.Lock())
+
     async def _raise_neighbours(self, key: InstanceKey) -> None:
+        """A series of which one image is asked for is glimpsed at, as for a thumbnail; at a second it is looked at."""
+        if self._glimpsed.setdefault(key.of_series, key) == key:
+            _put(self._glimpsed, key.of_series, key, most=KNOWN_STUDIES)
+            if self._raised.get(key.of_study, 0.0) <= self._now():
+                _put(self._raised, key.of_study, self._now() + NEIGHBOURS_SECONDS)
+                await self._load_study(key)
+            return
         if self._raised.get(key.of_series, 0.0) > self._now():
             return
         _put(self._raised, key.of_series, self._now() + NEIGHBOURS_SECONDS)
-        missing = await asyncio.to_thread(self._catalog.pulling.missing, key.of_study)
-        arriving = [each.key for each in missing if each.state in ARRIVING and each.source]
-        same = [each for each in arriving if each.of_series == key.of_series]
-        others = dict.fromkeys(each.of_series for each in arriving if each.of_series != key.of_series)
+        missing = await asyncio.to_thread(self._catalog.pulling.missing, key.of_series)
+        same = [each.key for each in missing if each.state in ARRIVING and each.source]
         tickets = [Ticket(Kind.FETCH, each, Band.SERIES) for each in _nearest_first(same, key)]
-        tickets += await asyncio.to_thread(self._others, key.of_study, list(others))
         await asyncio.to_thread(self._want, tickets)
 
-    def _others(self, study: StudyKey, series: Sequence[SeriesKey]) -> list[Ticket]:
+    async def _load_study(self, key: InstanceKey) -> None:
+        """All of its series by the site's rules, the one that was asked for before the others."""
+        async with self._in_turn(key.of_study):
+            missing = await asyncio.to_thread(self._catalog.pulling.missing, key.of_study)
+            arriving = dict.fromkeys(each.key.of_series for each in missing if each.state in ARRIVING and each.source)
+            series = sorted(arriving, key=lambda each: each != key.of_series)
+            await asyncio.to_thread(lambda: self._want(self._loads(key.of_study, series)))
+
+    def _loads(self, study: StudyKey, series: Sequence[SeriesKey]) -> list[Ticket]:
         """By the site's rules: behind the series looked at, behind everything, or not before somebody asks."""
         bands = {Load.FIRST: Band.SERIES, Load.NORMAL: Band.STUDY}
         if not self._rules:
@@ -209,17 +233,21 @@ class Arrival:
         return studies.index(key.study) + 1 if key.study in studies else len(studies) + 1
 
     async def _describe(self, key: SeriesKey) -> list[bytes] | None:
-        missing = await asyncio.to_thread(self._catalog.pulling.missing, key)
-        source = self._sources.get(missing[0].source) if missing else None
+        async with self._in_turn(key.of_study):
+            missing = await asyncio.to_thread(self._catalog.pulling.missing, key)
+            source = self._sources.get(missing[0].source) if missing else None
+            if source is not None and source.kind is not SourceKind.PACS:
+                await asyncio.to_thread(self._want, [Ticket(Kind.CACHE_SERIES, key, Band.STUDY)])
         described = await asyncio.to_thread(source.metadata, key) if source is not None else None
         if not described:
             return None
-        rows = [orjson.dumps(_ours(each, key)) for each in sorted(described, key=_number)]
+        rows = [orjson.dumps(as_ours(each, key)) for each in sorted(described, key=by_number)]
         _put(self._described, key, rows)
-        await asyncio.to_thread(self._want, [Ticket(Kind.CACHE_SERIES, key, Band.STUDY)])
         return rows
 
     def _want(self, tickets: Sequence[Ticket]) -> None:
+        if not tickets:
+            return
         self._catalog.pulling.want(tickets)
         self._signals.announce(TICKETS)
 
@@ -243,31 +271,3 @@ def _put(kept: OrderedDict[Any, Any], key: Any, value: Any, *, most: int = DESCR
 def _nearest_first(keys: Sequence[InstanceKey], wanted: InstanceKey) -> list[InstanceKey]:
     place = keys.index(wanted) if wanted in keys else 0
     return sorted((key for key in keys if key != wanted), key=lambda key: abs(keys.index(key) - place))
-
-
-def _number(data_set: DicomJson) -> tuple[float, str]:
-    try:
-        number = float((data_set.get("00200013", {}).get("Value") or ["inf"])[0])
-    except (TypeError, ValueError):
-        number = float("inf")
-    return number, str((data_set.get("00080018", {}).get("Value") or [""])[0])
-
-
-def _ours(data_set: DicomJson, key: SeriesKey) -> DicomJson:
-    """The source's description with references to bulk values that lead here, not there."""
-    instance = (data_set.get("00080018", {}).get("Value") or [""])[0]
-    prefix = f"{BASE.decode()}/studies/{key.study}/series/{key.series}/instances/{instance}/bulkdata"
-    return _referring(data_set, prefix)
-
-
-def _referring(data_set: DicomJson, prefix: str) -> DicomJson:
-    found: DicomJson = {}
-    for tag, attribute in data_set.items():
-        if "BulkDataURI" in attribute:
-            attribute = {**attribute, "BulkDataURI": f"{prefix}/{tag}"}
-        elif attribute.get("vr") == "SQ":
-            items = [_referring(item, f"{prefix}/{tag}/{n}") for n, item in enumerate(attribute.get("Value", ()), 1)]
-            attribute = {**attribute, "Value": items} if items else attribute
-        if tag not in ("00081190", "00080056"):
-            found[tag] = attribute
-    return found

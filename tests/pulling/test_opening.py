@@ -172,3 +172,25 @@ def test_series_and_instances_everywhere_are_searched_at_dicomweb_sources_too(
         assert client.get(listed[0]["00081190"]["Value"][0], headers={"Accept": "*/*"}).status_code == 200
         after = found(client, f"/instances?PatientID={files[0].PatientID}")
     assert len({each["00080018"]["Value"][0] for each in after}) == len(files) == len(after)
+
+
+def test_fifty_clients_of_two_web_processes_cause_one_retrieval_of_each_instance(
+    tmp_path: Path, files: list[pydicom.FileDataset]
+) -> None:
+    with (
+        dicomweb_source(tmp_path / "source", *NAMES) as (url, counted, _),
+        in_front_of(tmp_path / "front", web_table(url), extra=("--set", "http.workers=2")) as server,
+        ThreadPoolExecutor(50) as clients,
+    ):
+
+        def view(number: int) -> list[bytes]:
+            """A client of its own connection: either process may get it."""
+            with server.client() as client:
+                return [frame(client, files[(number + step) % len(files)]) for step in range(len(files))]
+
+        seen = list(clients.map(view, range(50)))
+    expected = [stored(file) for file in files]
+    assert all(seen[n] == expected[n % len(files) :] + expected[: n % len(files)] for n in range(50))
+    for file in files:
+        path = f"/studies/{file.StudyInstanceUID}/series/{file.SeriesInstanceUID}/instances/{file.SOPInstanceUID}"
+        assert counted.paths[path] == 1
