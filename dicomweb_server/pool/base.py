@@ -19,7 +19,7 @@ class Pool(Protocol):
         """Run a picklable function in a pool process and return what it returns.
 
         A DicomwebError it raises comes through. Raises BackendFailed when the process was killed for its time or
-        memory, or died; the pool is whole again at once.
+        memory, or died, the pool being whole again at once; OutOfResources when too many wait already.
         """
 
     def run_blocking(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:

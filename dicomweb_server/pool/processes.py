@@ -29,6 +29,8 @@ R = TypeVar("R")
 _Context = ForkServerContext | SpawnContext
 
 _SETTLE_SECONDS = 5.0
+MOST_WAITING = 512
+"""Calls of requests that may wait for a process: what comes then is told to come again (H-25)."""
 
 
 class ProcessPool:
@@ -47,6 +49,7 @@ class ProcessPool:
         idle_seconds: float = 60.0,
         method: str = "forkserver",
         preload: Sequence[str] = (),
+        most_waiting: int = MOST_WAITING,
     ) -> None:
         self._context = cast(_Context, get_context(method))
         if method == "forkserver" and preload:
@@ -59,11 +62,19 @@ class ProcessPool:
         self._idle: list[_Worker] = []
         self._all: set[_Worker] = set()
         self._closed = False
+        self._most_waiting = most_waiting + processes
+        self._waiting = 0
         self._threads = ThreadPoolExecutor(processes, thread_name_prefix="pool")
 
     async def run(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, partial(self.run_blocking, work, *args, **kwargs))
+        if self._waiting >= self._most_waiting:
+            raise OutOfResources("too many pictures are being made")
+        self._waiting += 1
+        try:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._threads, partial(self.run_blocking, work, *args, **kwargs))
+        finally:
+            self._waiting -= 1
 
     def run_blocking(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         with self._free:

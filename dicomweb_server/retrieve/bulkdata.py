@@ -15,7 +15,7 @@ from dicomweb_server.dicom.source import Source
 from dicomweb_server.model.errors import NotFound
 from dicomweb_server.model.ids import InstanceKey
 from dicomweb_server.model.records import LOCAL, Principal
-from dicomweb_server.retrieve.shelf import Held, Shelf
+from dicomweb_server.retrieve.shelf import FRAME_STALE_SECONDS, Held, Shelf
 
 Path = tuple[int, ...]
 """Tag, or tag, number of the item from 1, tag, and so on."""
@@ -40,9 +40,9 @@ class Bulk:
 class Bulkdata:
     shelf: Shelf
 
-    async def find(self, key: InstanceKey, path: Path, *, principal: Principal = LOCAL) -> Bulk:
-        """Raises NotFound, Gone."""
-        held = await self.shelf.instance(key)
+    async def find(self, key: InstanceKey, path: Path, *, fresh: bool = False, principal: Principal = LOCAL) -> Bulk:
+        """The value as it was a moment ago, or with ``fresh`` as it is now. Raises NotFound, Gone."""
+        held = await self.shelf.instance(key, within_seconds=0.0 if fresh else FRAME_STALE_SECONDS)
         async with self.shelf.source(held) as source:
             return Bulk(held, path, await asyncio.to_thread(locate, source, path))
 

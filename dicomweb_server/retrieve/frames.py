@@ -13,7 +13,7 @@ from dicomweb_server.dicom.source import FileSource, Source
 from dicomweb_server.model.errors import NotFound
 from dicomweb_server.model.ids import InstanceKey
 from dicomweb_server.model.records import LOCAL, Principal, Span
-from dicomweb_server.retrieve.shelf import Held, Shelf
+from dicomweb_server.retrieve.shelf import FRAME_STALE_SECONDS, Held, Shelf
 
 _PROBES = [bytearray(1)]
 
@@ -22,9 +22,12 @@ _PROBES = [bytearray(1)]
 class Frames:
     shelf: Shelf
 
-    async def find(self, key: InstanceKey, *, principal: Principal = LOCAL) -> Held:
-        """Raises NotFound, Gone; NotFound as well where the instance has no pixel data (W-31)."""
-        held = await self.shelf.instance(key)
+    async def find(self, key: InstanceKey, *, fresh: bool = False, principal: Principal = LOCAL) -> Held:
+        """The instance as it was a moment ago, or with ``fresh`` as it is now.
+
+        Raises NotFound, Gone; NotFound as well where the instance has no pixel data (W-31).
+        """
+        held = await self.shelf.instance(key, within_seconds=0.0 if fresh else FRAME_STALE_SECONDS)
         if held.index is None:
             raise NotFound(f"instance {key.instance} has no pixel data")
         return held

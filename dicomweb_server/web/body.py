@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -130,11 +132,22 @@ class Answer:
                 await send({"type": "http.response.body", "body": block, "more_body": True})
             await send({"type": "http.response.body", "body": ready[-1], "more_body": False})
             return
+        gone = asyncio.ensure_future(_disconnected(receive))
+        try:
+            await self._stream(send, gone)
+        finally:
+            gone.cancel()
+
+    async def _stream(self, send: Send, gone: asyncio.Future[None]) -> None:
+        """Block after block; no more of them are made once the client is ``gone`` (H-23)."""
         last = b""
-        async for block in self._blocks():
-            if last:
-                await send({"type": "http.response.body", "body": last, "more_body": True})
-            last = block
+        async with aclosing(self._blocks()) as blocks:
+            async for block in blocks:
+                if gone.done():
+                    return
+                if last:
+                    await send({"type": "http.response.body", "body": last, "more_body": True})
+                last = block
         await send({"type": "http.response.body", "body": last, "more_body": False})
 
     def _ready(self) -> list[bytes] | None:
@@ -150,7 +163,7 @@ class Answer:
             size += len(piece.data)
         return [b"".join(found)] if size <= SHORT else found
 
-    async def _blocks(self) -> AsyncIterator[bytes]:
+    async def _blocks(self) -> AsyncGenerator[bytes, None]:
         if self.part is None:
             for piece in self.pieces:
                 async for block in piece.read(0, None):
@@ -164,6 +177,11 @@ class Answer:
                 async for block in piece.read(first, last):
                     yield block
             place += size
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 def not_modified(etag: str, cache: str) -> ASGIApp:

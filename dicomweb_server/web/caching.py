@@ -34,6 +34,12 @@ def is_known(request: Request, etag: str) -> bool:
     return condition is not None and matches(condition, etag)
 
 
+def wants_fresh(request: Request) -> bool:
+    """Whether the client says that nothing remembered will do (H-13), as browsers do on a forced reload."""
+    wish = field(request, b"cache-control")
+    return wish is not None and "no-cache" in wish.lower()
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """Bytes ``start`` up to and without ``end`` of a body."""

@@ -47,7 +47,7 @@ async def frames(request: Request) -> ASGIApp:
     numbers = params.frame_numbers(request)
     wanted = accepted(request)
     reading = services_of(request).frames
-    held = await reading.find(key)
+    held = await reading.find(key, fresh=caching.wants_fresh(request))
     reading.check(held, numbers)
     if held.index is not None and held.index.video:
         raise NotAcceptable(
@@ -91,7 +91,8 @@ async def metadata(request: Request) -> ASGIApp:
     scope = params.scope_key(request)
     base = address.public_base(request)
     retrieving = services_of(request).metadata
-    gzip = compression.takes_gzip(request.headers.get("accept-encoding", ""))
+    in_part = caching.field(request, b"range") is not None  # which is of the plain document (H-22)
+    gzip = not in_part and compression.takes_gzip(request.headers.get("accept-encoding", ""))
     etag = etag_of(await retrieving.identity(scope), base, form, gzip=gzip)
     quoted = f'"{etag}"'
     if caching.is_known(request, quoted):
@@ -125,7 +126,7 @@ def _xml(form: datasets.Form, rows: list[bytes], base: str, gzip: bool) -> tuple
 async def bulkdata(request: Request) -> ASGIApp:
     """GET …/instances/{instance}/bulkdata/{path}: one value, at any depth"""
     key = params.instance_key(request)
-    found = await services_of(request).bulkdata.find(key, bulk_path(request))
+    found = await services_of(request).bulkdata.find(key, bulk_path(request), fresh=caching.wants_fresh(request))
     return await _one_value(request, found)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dicomweb_server.model.errors import BackendFailed, NotFound, NotReady
+from dicomweb_server.model.errors import BackendFailed, NotFound, NotReady, OutOfResources
 from dicomweb_server.model.records import Span
 from dicomweb_server.pool.base import FilePart
 from dicomweb_server.pool.processes import ProcessPool
@@ -66,6 +66,20 @@ async def test_a_hang_does_not_hold_up_the_other_process(pool: ProcessPool) -> N
     assert await pool.run(work.double, 4) == 8
     with pytest.raises(BackendFailed):
         await hanging
+
+
+async def test_when_too_many_wait_the_next_is_told_to_come_again() -> None:
+    """H-25"""
+    pool = ProcessPool(processes=1, seconds=0.5, most_waiting=1)
+    calls = [asyncio.ensure_future(pool.run(work.hang)) for _ in range(2)]
+    await asyncio.sleep(0)
+    with pytest.raises(OutOfResources):
+        await pool.run(work.double, 4)
+    for call in calls:
+        with pytest.raises(BackendFailed):
+            await call
+    assert await pool.run(work.double, 4) == 8
+    pool.close()
 
 
 def test_an_error_of_ours_comes_through_with_its_attributes(pool: ProcessPool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+from starlette.types import Message, Scope
 
 from dicomweb_server.model.ids import InstanceKey
 from dicomweb_server.retrieve.bulkdata import Bulkdata
@@ -78,6 +80,28 @@ def door(folder: Path, *names: str) -> Iterator[Door]:
             transcoded=TranscodedForms(Rendered(shelf, HerePool()), derived),
         )
         yield Door(held, services, keys)
+
+
+def asgi_scope(path: str, accept: str) -> Scope:
+    """A GET as an ASGI server hands it on, for tests that look at the messages of the answer."""
+    return {
+        "type": "http",
+        "method": "GET",
+        "path": path,
+        "query_string": b"",
+        "headers": [(b"accept", accept.encode()), (b"host", b"testserver")],
+        "scheme": "http",
+        "root_path": "",
+        "server": ("testserver", 80),
+        "client": ("127.0.0.1", 1),
+        "http_version": "1.1",
+    }
+
+
+async def waiting() -> Message:
+    """A client that has sent everything and stays."""
+    await asyncio.Event().wait()
+    raise AssertionError
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from starlette.types import Message
 from dicomweb_server.web.app import make_app
 from dicomweb_server.web.bulk import LOCATED_BEFORE
 from tests import corpus
-from tests.web.retrieving import BASE, Door, door, instance_path, parts
+from tests.web.retrieving import BASE, Door, asgi_scope, door, instance_path, parts, waiting
 
 CT = "generated/ts/ct_evle.dcm"
 STORED = 'multipart/related; type="application/octet-stream"; transfer-syntax=*'
@@ -58,23 +58,8 @@ async def test_the_body_begins_before_the_last_values_are_looked_for(held: Door)
     async def send(message: Message) -> None:
         sent.append(message)
 
-    async def receive() -> Message:
-        return {"type": "http.request", "body": b"", "more_body": False}
-
     path = instance_path(last).rpartition("/instances/")[0] + "/bulkdata"
-    scope = {
-        "type": "http",
-        "method": "GET",
-        "path": f"/dicomweb{path}",
-        "query_string": b"",
-        "headers": [(b"accept", STORED.encode()), (b"host", b"testserver")],
-        "scheme": "http",
-        "root_path": "",
-        "server": ("testserver", 80),
-        "client": ("127.0.0.1", 1),
-        "http_version": "1.1",
-    }
-    await make_app(held.services)(scope, receive, send)
+    await make_app(held.services)(asgi_scope(f"/dicomweb{path}", STORED), waiting, send)
     assert sent[0]["status"] == 200
     body = b"".join(message.get("body", b"") for message in sent[1:])
     assert body.count(b"Content-Location") >= MANY - 2

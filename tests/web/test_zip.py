@@ -17,7 +17,7 @@ from starlette.types import Message
 from dicomweb_server.web import zipped
 from dicomweb_server.web.app import make_app
 from tests import corpus
-from tests.web.retrieving import Door, door
+from tests.web.retrieving import Door, asgi_scope, door, waiting
 
 ZIP = "application/zip"
 ELE = "1.2.840.10008.1.2.1"
@@ -123,21 +123,6 @@ async def test_an_archive_leaves_while_it_is_written(held: Door) -> None:
     async def send(message: Message) -> None:
         blocks.append(message.get("body", b""))
 
-    async def receive() -> Message:
-        return {"type": "http.request", "body": b"", "more_body": False}
-
-    scope = {
-        "type": "http",
-        "method": "GET",
-        "path": f"/dicomweb{study(held, SERIES[0])}",
-        "query_string": b"",
-        "headers": [(b"accept", ZIP.encode()), (b"host", b"testserver")],
-        "scheme": "http",
-        "root_path": "",
-        "server": ("testserver", 80),
-        "client": ("127.0.0.1", 1),
-        "http_version": "1.1",
-    }
-    await make_app(held.services)(scope, receive, send)
+    await make_app(held.services)(asgi_scope(f"/dicomweb{study(held, SERIES[0])}", ZIP), waiting, send)
     largest = max(corpus.path(name).stat().st_size for name in SERIES)
     assert len(blocks) > len(SERIES) and max(map(len, blocks)) < largest + 1000
