@@ -146,8 +146,6 @@ class Storing:
         if stored:
             written = set(stored)
             mine = [new for place, new in entries if place in written]
-            for new in mine:
-                parent.changed |= summaries.merged(parent.attributes, new.derived.metadata, Level.STUDY)
             self.values.add(connection, parent.id, modalities, {new.derived.sop_class for new in mine})
             self._write_study(connection, key, parent, now=now)
         return stored
@@ -203,7 +201,10 @@ class Storing:
         if not winners:
             return []
         for _, new in winners:
-            parent.changed |= summaries.merged(parent.attributes, new.derived.metadata, Level.SERIES)
+            before = known.get(new.derived.key.instance)
+            corrects = before is not None and before.version is not None
+            for level, at in ((Level.SERIES, parent), (Level.STUDY, above)):
+                at.changed |= summaries.merged(at.attributes, new.derived.metadata, level, corrects=corrects)
         if parent.id is None:
             parent.id = connection.execute(
                 self._new_series,

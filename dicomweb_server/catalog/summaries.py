@@ -35,12 +35,16 @@ LARGEST = 32_768
 _BASE = BASE.decode()
 
 
-def merged(known: DicomJson, found: DicomJson, level: Level) -> bool:
-    """Fill into ``known`` what it lacks of ``level``; the first value stored speaks. Whether anything changed."""
+def merged(known: DicomJson, found: DicomJson, level: Level, *, corrects: bool = False) -> bool:
+    """Fill into ``known`` what it lacks of ``level``. Whether anything changed.
+
+    The first value stored speaks, until an instance is replaced: that ``corrects`` what stood there (W-06).
+    """
     changed = False
     for tag in TAGS[level].intersection(found):
         attribute = found[tag]
-        if tag in known and ("Value" in known[tag] or "Value" not in attribute):
+        speaks = corrects and "Value" in attribute and attribute != known.get(tag)
+        if not speaks and tag in known and ("Value" in known[tag] or "Value" not in attribute):
             continue
         if len(orjson.dumps(attribute)) <= LARGEST:
             known[tag] = attribute

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 from starlette.requests import Request
 from starlette.types import ASGIApp
 
 from dicomweb_server.dicom.syntaxes import EXPLICIT_LE, OCTET_STREAM
-from dicomweb_server.model.errors import BadRequest, NotAcceptable
+from dicomweb_server.model.errors import BadRequest, Gone, NotAcceptable, NotFound
 from dicomweb_server.model.ids import InstanceKey
 from dicomweb_server.model.records import BASE, Span
 from dicomweb_server.retrieve.bulkdata import Bulk, Path
@@ -43,11 +44,30 @@ def accepted(request: Request) -> Accepted:
 
 async def frames(request: Request) -> ASGIApp:
     """GET …/instances/{instance}/frames/{frames}"""
+    return await _looked_up(request, _frames)
+
+
+async def _looked_up(request: Request, answer: Callable[[Request, bool], Awaitable[ASGIApp]]) -> ASGIApp:
+    """The answer by what was true a moment ago; what is not found by that is looked for anew before it is 404.
+
+    It may have been replaced since, or deleted, which is 410.
+    """
+    if caching.wants_fresh(request):
+        return await answer(request, True)
+    try:
+        return await answer(request, False)
+    except Gone:
+        raise
+    except NotFound:
+        return await answer(request, True)
+
+
+async def _frames(request: Request, fresh: bool) -> ASGIApp:
     key = params.instance_key(request)
     numbers = params.frame_numbers(request)
     wanted = accepted(request)
     reading = services_of(request).frames
-    held = await reading.find(key, fresh=caching.wants_fresh(request))
+    held = await reading.find(key, fresh=fresh)
     reading.check(held, numbers)
     if held.index is not None and held.index.video:
         raise NotAcceptable(
@@ -125,9 +145,12 @@ def _xml(form: datasets.Form, rows: list[bytes], base: str, gzip: bool) -> tuple
 
 async def bulkdata(request: Request) -> ASGIApp:
     """GET …/instances/{instance}/bulkdata/{path}: one value, at any depth"""
+    return await _looked_up(request, _bulkdata)
+
+
+async def _bulkdata(request: Request, fresh: bool) -> ASGIApp:
     key = params.instance_key(request)
-    found = await services_of(request).bulkdata.find(key, bulk_path(request), fresh=caching.wants_fresh(request))
-    return await _one_value(request, found)
+    return await _one_value(request, await services_of(request).bulkdata.find(key, bulk_path(request), fresh=fresh))
 
 
 async def _one_value(request: Request, found: Bulk) -> ASGIApp:

@@ -150,7 +150,7 @@ async def test_what_fails_halfway_is_cut_off() -> None:
     async def send(message: Message) -> None:
         sent.append(message)
 
-    await Envelope(failing)({"type": "http", "headers": []}, receive, send)
+    await Envelope(failing)({"type": "http", "method": "GET", "headers": []}, receive, send)
     assert [message["type"] for message in sent] == ["http.response.start"]
 
 

@@ -1,0 +1,76 @@
+"""What a request is told while its study is on the way, and when it was deleted here (H-30, H-31, E-02)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pydicom
+
+from dicomweb_server.web.app import make_app
+from tests import corpus
+from tests.journeys.server import wait_for
+from tests.pulling.peers import dicomweb_source, in_front_of, web_table
+from tests.pulling.test_faults import AS_STORED, Refusing, frame_path
+from tests.pulling.test_opening import JSON, found, frame, stored
+from tests.web.retrieving import door
+from tests.web.serving import serving
+
+NAMES = [f"generated/mod/pt_slope_{number}.dcm" for number in range(4)]
+IMPATIENT = ("--set", "cache.fetch_wait_seconds=0.5")
+
+
+def test_an_instance_that_takes_too_long_is_503_and_when_to_come_again(tmp_path: Path) -> None:
+    """H-30: a viewer takes 202 for data and 404 for an answer."""
+    files = [pydicom.dcmread(corpus.path(name)) for name in NAMES]
+    with door(tmp_path / "source", *NAMES) as held:
+        refusing = Refusing(make_app(held.services), files[1].SOPInstanceUID, 503, 3)
+        with (
+            serving(refusing) as (host, port),
+            in_front_of(tmp_path / "front", web_table(f"http://{host}:{port}/dicomweb"), extra=IMPATIENT) as server,
+            server.client() as client,
+        ):
+            first = client.get(frame_path(files[1]), headers=AS_STORED)
+            assert first.status_code == 503
+            assert int(first.headers["retry-after"]) >= 1
+            wait_for(lambda: client.get(frame_path(files[1]), headers=AS_STORED).status_code == 200, "the instance")
+            assert frame(client, files[1]) == stored(files[1])
+
+
+def test_metadata_of_a_series_on_the_way_is_never_silently_short(tmp_path: Path) -> None:
+    """H-31: it is whole, or it says how much is left out."""
+    files = [pydicom.dcmread(corpus.path(name)) for name in NAMES]
+    series = f"/studies/{files[0].StudyInstanceUID}/series/{files[0].SeriesInstanceUID}/metadata"
+    with door(tmp_path / "source", *NAMES) as held:
+        refusing = Refusing(make_app(held.services), files[1].SOPInstanceUID, 404, 1000)
+        with (
+            serving(refusing) as (host, port),
+            in_front_of(tmp_path / "front", web_table(f"http://{host}:{port}/dicomweb"), extra=IMPATIENT) as server,
+            server.client() as client,
+        ):
+            assert len(found(client, series)) == len(files)
+            assert client.get(frame_path(files[1]), headers=AS_STORED).status_code in (502, 503)
+            wait_for(lambda: len(client.get(series, headers=JSON).json()) == len(files) - 1, "the failure")
+            short = client.get(series, headers=JSON)
+            assert short.status_code == 200
+            assert "1 instances" in short.headers["warning"]
+            assert short.headers["cache-control"] == "private, no-cache"
+
+
+def test_what_was_deleted_here_is_not_fetched_again(tmp_path: Path) -> None:
+    """E-02: other than what was purged, which its source sends again."""
+    files = [pydicom.dcmread(corpus.path(name)) for name in NAMES]
+    study = f"/studies/{files[0].StudyInstanceUID}"
+    with (
+        dicomweb_source(tmp_path / "source", *NAMES) as (url, counted, _),
+        in_front_of(tmp_path / "front", web_table(url), extra=("--set", "http.allow_delete=true")) as server,
+        server.client() as client,
+    ):
+        for file in files:
+            assert frame(client, file) == stored(file)
+        wait_for(lambda: found(client, f"{study}/series")[0]["00080056"]["Value"] == ["ONLINE"], "the series")
+        assert client.delete(study).status_code == 204
+        before = sum(counted.paths.values())
+        assert client.get(f"{study}/metadata", headers=JSON).status_code == 410
+        assert client.get(frame_path(files[0]), headers=AS_STORED).status_code == 410
+        assert client.delete(study).status_code == 410
+        assert sum(counted.paths.values()) == before
