@@ -36,6 +36,13 @@ def instances(shape: Shape, patient: Patient | None = None) -> Iterator[Dataset]
         yield us(patient, frames=max(1, shape.slices // 10), size=shape.size // 4, visit=visit, series=3 + MR_SERIES)
 
 
+def write_ct(folder: Path, *, slices: int, size: int = 512) -> None:
+    """Write one CT series, a slice a file."""
+    folder.mkdir(parents=True)
+    for number, made in enumerate(ct(Patient(), slices=slices, size=size)):
+        made.save_as(folder / f"{number:05}.dcm", enforce_file_format=True)
+
+
 def write(folder: Path, shape: Shape) -> int:
     """Write every instance to a file of its own and ``truth.json`` beside them; the number of files.
 
