@@ -23,6 +23,7 @@ ENVIRONMENT = "DICOMWEB_SERVER_"
 
 CHOICES: Mapping[str, tuple[str, ...]] = {
     "ingest.conflict": ("keep-first", "replace", "refuse"),
+    "work.htj2k": ("off", "accepted", "preferred"),
     "log.level": ("debug", "info", "warning", "error"),
     "log.format": ("auto", "text", "json"),
 }

@@ -67,7 +67,7 @@ def open_web(settings: Settings) -> Iterator[uvicorn.Server]:
             bulkdata=Bulkdata(shelf),
             rendered=rendered,
             thumbnails=Thumbnails(rendered),
-            transcoded=TranscodedForms(rendered, derived),
+            transcoded=TranscodedForms(rendered, derived, settings.work.htj2k == "preferred"),
             rendered_representative=settings.http.rendered_representative,
             wado_uri_as_stored=settings.http.wado_uri_as_stored,
             strict_accept=settings.http.strict_accept,

@@ -52,7 +52,7 @@ def open_worker(settings: Settings) -> Iterator[list[Worker | Periodic]]:
         open_sources(settings, backends) as sources,
     ):
         stages: dict[Kind, Stage] = {
-            Kind.PREPROCESS: Preprocess(backends.objects, backends.catalog, pool),
+            Kind.PREPROCESS: Preprocess(backends.objects, backends.catalog, pool, htj2k=settings.work.htj2k != "off"),
             Kind.RECONCILE: ReconcileSeries(
                 backends.objects, backends.catalog, quiet_seconds=settings.ingest.series_quiet_seconds
             ),

@@ -71,6 +71,12 @@ def transcode_frames(path: str, frames: Sequence[int], target: str, quality: int
         return [transcode(data, subject.facts, target, quality=quality) for data, subject in parts]
 
 
+def frames_as_stored(path: str, frames: Sequence[int]) -> list[bytes]:
+    """Each frame as the file has it."""
+    with _file(path) as found:
+        return [found.frame(number)[0] for number in frames]
+
+
 def transcode_file(path: str, draft: str, target: str, quality: int = 90) -> None:
     """The whole file in another transfer syntax, written to ``draft``. Raises what ``write_transcoded`` raises."""
     try:

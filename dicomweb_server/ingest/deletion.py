@@ -35,9 +35,9 @@ class Delete:
         """Bytes, metadata, thumbnails and search entries are gone on return. Raises NotFound, Gone."""
         scope = replace(scope, tenant=principal.tenant)
         orphans = self.holdings.delete(scope, reason=reason, tombstone=tombstone)
-        pictures = [key for key in map(layout.thumbnail_of, orphans) if key is not None]
+        made = [key for each in orphans for key in layout.made_from(each)]
         try:
-            self.objects.delete([*orphans, *pictures])
+            self.objects.delete([*orphans, *made])
         except BackendFailed:
             log.warning("%d objects of what was deleted are left to the sweep", len(orphans))
         self.signals.announce(CHANGED, _name(scope))

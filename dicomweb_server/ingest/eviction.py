@@ -75,8 +75,8 @@ class Evict:
             return
         self.signals.announce(CHANGED, "")
         self.sleep(GRACE_SECONDS)
-        pictures = [key for key in map(layout.thumbnail_of, keys) if key is not None]
+        made = [key for each in keys for key in layout.made_from(each)]
         try:
-            self.objects.delete([*keys, *pictures])
+            self.objects.delete([*keys, *made])
         except BackendFailed:
             log.warning("%d objects of what left the cache are left to the sweep", len(keys))

@@ -3,6 +3,7 @@
     instances/{study}/{series}/{instance}-{version}.dcm    one Part 10 file, written once, never changed
     series/{study}/{series}/{etag}.json[.gz]               the metadata of a whole series at rest
     thumbnails/{study}/{series}/{instance}-{version}.jpg   the picture of one instance
+    htj2k/{study}/{series}/{instance}-{version}.dcm        the same instance in HTJ2K, where the site keeps that form
 
 ``version`` is random, so no two contents ever share a key; the digest of the content stands in the catalog. A tenant
 other than the default one puts ``tenants/{tenant}/`` in front. UIDs are checked before they get here.
@@ -21,12 +22,16 @@ def thumbnail(key: InstanceKey, version: str) -> str:
     return f"{_root(key)}thumbnails/{_path(key)}-{version}.jpg"
 
 
-def thumbnail_of(object_key: str) -> str | None:
-    """The key of the picture drawn from the instance at ``object_key``; None when that is no instance."""
+def htj2k(key: InstanceKey, version: str) -> str:
+    return f"{_root(key)}htj2k/{_path(key)}-{version}.dcm"
+
+
+def made_from(object_key: str) -> list[str]:
+    """The keys of what may have been made from the instance at ``object_key``; none when that is no instance."""
     root, instances, path = object_key.rpartition("instances/")
     if not instances or not path.endswith(".dcm"):
-        return None
-    return f"{root}thumbnails/{path.removesuffix('.dcm')}.jpg"
+        return []
+    return [f"{root}thumbnails/{path.removesuffix('.dcm')}.jpg", f"{root}htj2k/{path}"]
 
 
 def series_metadata(key: SeriesKey, etag: str) -> str:

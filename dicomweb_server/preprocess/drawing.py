@@ -1,4 +1,4 @@
-"""Draws many thumbnails in one call; runs in a pool process and gets paths, never pixels.
+"""What is made of a stored instance beforehand; runs in a pool process and gets paths, never pixels.
 
 Decoders are loaded there only: the process that sends the work needs this module for its name.
 """
@@ -9,10 +9,26 @@ from collections.abc import Sequence
 
 from dicomweb_server.model.errors import DicomwebError
 
+HTJ2K = "1.2.840.10008.1.2.4.202"
+"""With RPCL progression, so that the first part of a stream is a small picture (PS3.5 A.4.12)."""
+
 
 def draw_all(paths: Sequence[str]) -> list[bytes | str]:
     """A JPEG for each file, or the reason why there is none."""
     return [_drawn(path) for path in paths]
+
+
+def write_htj2k(path: str, draft: str) -> str | None:
+    """The file losslessly in HTJ2K, written to ``draft``; or the reason why there is none."""
+    from dicomweb_server.dicom.drawing import transcode_file
+
+    try:
+        transcode_file(path, draft, HTJ2K)
+    except DicomwebError as error:
+        return str(error)
+    except FileNotFoundError:
+        return "the instance is no longer here"
+    return None
 
 
 def _drawn(path: str) -> bytes | str:

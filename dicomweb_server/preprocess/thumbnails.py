@@ -7,10 +7,12 @@ stands in its row. Only what breaks the decoder process itself is tried again an
 from __future__ import annotations
 
 import logging
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dicomweb_server.catalog.base import Catalog
+from dicomweb_server.dicom.syntaxes import syntax_of
 from dicomweb_server.model.errors import BackendFailed, DicomwebError
 from dicomweb_server.model.ids import InstanceKey, Scope
 from dicomweb_server.model.messages import Ticket
@@ -18,9 +20,9 @@ from dicomweb_server.model.records import Version
 from dicomweb_server.model.results import DONE, Failed, Result
 from dicomweb_server.model.states import State
 from dicomweb_server.objects import layout
-from dicomweb_server.objects.base import ObjectStore
+from dicomweb_server.objects.base import ObjectStore, Staged
 from dicomweb_server.pool.base import Pool
-from dicomweb_server.preprocess.drawing import draw_all
+from dicomweb_server.preprocess.drawing import draw_all, write_htj2k
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +35,8 @@ class Preprocess:
     objects: ObjectStore
     catalog: Catalog
     pool: Pool
+    htj2k: bool = False
+    """Whether uncompressed images are kept in HTJ2K too."""
 
     def __call__(self, tickets: Sequence[Ticket]) -> list[Result]:
         current = self.catalog.holdings.current([t.key for t in tickets if isinstance(t.key, InstanceKey)])
@@ -53,6 +57,9 @@ class Preprocess:
             return {key: result for version in versions for key, result in self._some([version]).items()}
         for (version, _), picture in zip(files, pictures, strict=True):
             self._keep(version, picture)
+        if self.htj2k:
+            for version, path in files:
+                self._keep_htj2k(version, path)
         keys = [version.key for version in versions]
         self._ready(keys)
         return dict.fromkeys(keys, DONE)
@@ -63,6 +70,22 @@ class Preprocess:
         left = [key for key, done in zip(keys, moved, strict=True) if not done]
         if left and any(self.catalog.progress.move_all(left, State.STORED, only_from=[State.FAILED])):
             self.catalog.progress.move_all(left, State.READY, only_from=[State.STORED])
+
+    def _keep_htj2k(self, version: Version, path: str) -> None:
+        """Nobody needs it: where it cannot be made, the stored form is all there is."""
+        if version.frames is None or syntax_of(version.transfer_syntax).encapsulated:
+            return
+        draft = self.objects.staging() / f"{secrets.token_hex(16)}.htj2k"
+        try:
+            reason = self.pool.run_blocking(write_htj2k, path, str(draft))
+            if reason is None:
+                self.objects.adopt([Staged(draft, layout.htj2k(version.key, version.version))])
+        except BackendFailed as error:
+            reason = str(error)
+        finally:
+            draft.unlink(missing_ok=True)
+        if reason is not None:
+            log.warning("no HTJ2K form of instance %s: %s", version.key.instance, reason)
 
     def _keep(self, version: Version, picture: bytes | str) -> None:
         if isinstance(picture, str):

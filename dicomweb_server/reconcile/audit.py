@@ -56,7 +56,7 @@ class Audit:
         found = [info.key for info in self.objects.list() if _of_instance(info.key) and info.modified < oldest]
         owned = set()
         for held in self.catalog.inventory.objects() if found else ():
-            owned |= {held.object_key, layout.thumbnail_of(held.object_key)}
+            owned |= {held.object_key, *layout.made_from(held.object_key)}
         return [name for name in found if name not in owned]
 
     def _flaw(self, held: HeldObject, digests: bool) -> Flaw | None:

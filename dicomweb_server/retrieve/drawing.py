@@ -61,6 +61,13 @@ def transcoded(path: str, numbers: Sequence[int], syntax: str) -> list[bytes]:
     return [frame.data for frame in transcode_frames(path, numbers, syntax)]
 
 
+def kept(path: str, numbers: Sequence[int]) -> list[bytes]:
+    """Frames as a file has them."""
+    from dicomweb_server.dicom.drawing import frames_as_stored
+
+    return frames_as_stored(path, numbers)
+
+
 def instance(path: str, draft: str, syntax: str) -> None:
     """The whole file in another transfer syntax, written to ``draft``."""
     from dicomweb_server.dicom.drawing import transcode_file

@@ -2,37 +2,66 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from dicomweb_server.dicom.syntaxes import EXPLICIT_LE, TARGETS, TransferSyntax
+from dicomweb_server.dicom.syntaxes import EXPLICIT_LE, TARGETS, TransferSyntax, syntax_of
+from dicomweb_server.objects import layout
 from dicomweb_server.retrieve import drawing
 from dicomweb_server.retrieve.derived import Derived
 from dicomweb_server.retrieve.rendered import Rendered
 from dicomweb_server.retrieve.shelf import Held
+
+KEPT_SYNTAX = "1.2.840.10008.1.2.4.202"
+KEPT_GIVES = frozenset({KEPT_SYNTAX, "1.2.840.10008.1.2.4.201", "1.2.840.10008.1.2.4.203"})
+"""A lossless stream in RPCL order is one of every kind of HTJ2K (PS3.5 A.4.11 to A.4.13)."""
 
 
 @dataclass(frozen=True, slots=True)
 class TranscodedForms:
     rendered: Rendered
     kept: Derived
+    prefer_htj2k: bool = False
+    """Whether who takes any transfer syntax is given the HTJ2K form that is kept, where there is one."""
 
     async def frame(self, held: Held, number: int, syntax: str) -> bytes:
         """One frame in ``syntax``. Raises NotFound, NotAcceptable, Undecodable."""
         key = f"frame {held.version.version} {held.key.instance} {number} {syntax}"
         return await self.kept.read(key, partial(self._frame, held, number, syntax))
 
+    async def preferred(self, held: Held) -> TransferSyntax:
+        """What ``*`` gives: as it is stored, unless the site prefers the form that is kept beside it."""
+        if self.prefer_htj2k and not held.syntax.encapsulated and await self._htj2k(held) is not None:
+            return syntax_of(KEPT_SYNTAX)
+        return held.syntax
+
     async def file(self, held: Held, syntax: str) -> Path:
         """The whole instance in ``syntax``, to be opened at once. Raises as ``frame`` does."""
+        at_rest = await self._htj2k(held) if syntax == KEPT_SYNTAX else None
+        if at_rest is not None:
+            return at_rest
 
         async def fill(draft: Path) -> None:
             await self.rendered.run(held, drawing.instance, str(draft), syntax)
 
         return await self.kept.path(f"instance {held.version.version} {held.key.instance} {syntax}", fill)
 
+    async def _htj2k(self, held: Held) -> Path | None:
+        """Where the form lies that the worker keeps beside an uncompressed instance, if it does."""
+        if held.syntax.encapsulated:
+            return None
+        path = self.rendered.shelf.objects.local(layout.htj2k(held.key, held.version.version))
+        return Path(path) if path is not None and await asyncio.to_thread(os.path.exists, path) else None
+
     async def _frame(self, held: Held, number: int, syntax: str) -> bytes:
+        at_rest = await self._htj2k(held) if syntax in KEPT_GIVES else None
+        if at_rest is not None:
+            (found,) = await self.rendered.pool.run(drawing.kept, str(at_rest), (number,))
+            return found
         (made,) = await self.rendered.run(held, drawing.transcoded, (number,), syntax)
         return made
 

@@ -19,6 +19,8 @@ class Work:
     """A decoder that works on one image for longer is killed."""
     decode_memory_bytes: int = 2 << 30
     """Memory a decoder may take."""
+    htj2k: str = "off"
+    """off, accepted, preferred: keep uncompressed images in HTJ2K too, for who names that, or for who takes any."""
     sweep_seconds: float = 300.0
     """How often lost work is looked for, and what crashes left behind is removed."""
     derived_bytes: int = 2 << 30

@@ -32,15 +32,17 @@ async def pixels(request: Request, held: Held, wanted: Accepted, *, parts: int, 
     """The best form in which ``frame`` can be given; it is made where it has to be. Raises NotAcceptable."""
     refused: frozenset[str] = frozenset()
     reason: NotAcceptable | None = None
+    made = services_of(request).transcoded
+    stored = held.syntax if not made.prefer_htj2k else await made.preferred(held)
     while True:
         try:
-            form = accept.pixels(wanted, held.syntax.uid, parts=parts, refused=refused)
+            form = accept.pixels(wanted, stored.uid, parts=parts, refused=refused)
         except NotAcceptable as error:
             raise _because(reason, error) from None
         if is_stored(held, form):
             return form
         try:
-            await services_of(request).transcoded.frame(held, frame, form.syntax)
+            await made.frame(held, frame, form.syntax)
         except NotAcceptable as error:
             refused |= {form.syntax}
             reason = error

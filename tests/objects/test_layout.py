@@ -18,8 +18,8 @@ def test_keys_lie_where_the_page_says() -> None:
 
 @pytest.mark.parametrize("key", [KEY, ELSEWHERE])
 def test_an_instance_leads_to_its_picture(key: InstanceKey) -> None:
-    assert layout.thumbnail_of(layout.instance(key, "ab")) == layout.thumbnail(key, "ab")
-    assert layout.thumbnail_of(layout.series_metadata(key.of_series, "ff")) is None
+    assert layout.made_from(layout.instance(key, "ab")) == [layout.thumbnail(key, "ab"), layout.htj2k(key, "ab")]
+    assert layout.made_from(layout.series_metadata(key.of_series, "ff")) == []
 
 
 @pytest.mark.parametrize("bad", ["..", "a", "", "1/2", "1.2\n", "1" * 65])
