@@ -47,23 +47,30 @@ http {{
             proxy_set_header X-Forwarded-Proto "";
         }}
     }}
+    server {{
+        listen 127.0.0.1:{http2_port} http2;
+        location / {{
+            proxy_pass http://{server};
+            proxy_set_header Host $http_host;
+        }}
+    }}
 }}
 """
 
 
 @contextlib.contextmanager
-def in_front_of(server: str, folder: Path) -> Iterator[str]:
-    """Its root URL, while it runs. ``server`` is HOST:PORT."""
+def in_front_of(server: str, folder: Path) -> Iterator[tuple[str, str]]:
+    """Its root URLs, by HTTP/1.1 and by HTTP/2, while it runs. ``server`` is HOST:PORT."""
     program = shutil.which("nginx") or "/usr/sbin/nginx"
     assert Path(program).exists(), "nginx is not installed"
     folder.mkdir()
-    port = free_port()
+    port, http2_port = free_port(), free_port()
     configuration = folder / "nginx.conf"
-    configuration.write_text(CONFIGURATION.format(folder=folder, port=port, server=server))
+    configuration.write_text(CONFIGURATION.format(folder=folder, port=port, http2_port=http2_port, server=server))
     process = subprocess.Popen([program, "-p", folder, "-e", folder / "error.log", "-c", configuration])
     try:
         wait_for(lambda: _listens(process, port), "nginx")
-        yield f"http://127.0.0.1:{port}"
+        yield f"http://127.0.0.1:{port}", f"http://127.0.0.1:{http2_port}"
     finally:
         process.terminate()
         process.wait(timeout=20)

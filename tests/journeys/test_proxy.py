@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pydicom
 import pytest
 
 from tests.corpus import path
-from tests.journeys.asking import AS_STORED, DICOM, JSON, header, parts, store, study_url
+from tests.journeys.asking import AS_STORED, DICOM, JSON, header, instance_url, parts, store, study_url
 from tests.journeys.nginx import in_front_of
 from tests.journeys.server import RunningServer, running
 
@@ -26,15 +28,15 @@ def trusting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer
 
 
 @pytest.fixture(scope="module")
-def nginx(trusting: RunningServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with in_front_of(trusting.http, tmp_path_factory.mktemp("proxy") / "nginx") as root:
-        yield root
+def nginx(trusting: RunningServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    with in_front_of(trusting.http, tmp_path_factory.mktemp("proxy") / "nginx") as roots:
+        yield roots
 
 
 @pytest.fixture(params=["older", "newer"])
-def client(request: pytest.FixtureRequest, nginx: str) -> Iterator[httpx.Client]:
+def client(request: pytest.FixtureRequest, nginx: tuple[str, str]) -> Iterator[httpx.Client]:
     """Told by X-Forwarded-*, or by Forwarded."""
-    with httpx.Client(base_url=f"{nginx}/{request.param}/dicomweb", timeout=60) as client:
+    with httpx.Client(base_url=f"{nginx[0]}/{request.param}/dicomweb", timeout=60) as client:
         yield client
 
 
@@ -104,9 +106,25 @@ def test_a_client_of_the_proxy_cannot_name_another_host(client: httpx.Client) ->
     assert all(url.startswith(str(client.base_url)) for url in found)
 
 
+async def test_hundreds_of_frames_come_side_by_side_over_one_connection_of_http_2(nginx: tuple[str, str]) -> None:
+    """H-24"""
+    base = f"{nginx[1]}/dicomweb"
+    with httpx.Client(base_url=base, http1=False, http2=True, timeout=60) as client:
+        assert store(client, [path(CT)]).status_code == 200
+    one = httpx.Limits(max_connections=1)
+    async with httpx.AsyncClient(base_url=base, http1=False, http2=True, limits=one, timeout=60) as client:
+        wanted = {"Accept": "application/octet-stream; transfer-syntax=*"}
+        answers = await asyncio.gather(
+            *(client.get(f"{instance_url(CT)}/frames/1", headers=wanted) for _ in range(300))
+        )
+    pixels = pydicom.dcmread(path(CT)).PixelData
+    assert {answer.http_version for answer in answers} == {"HTTP/2"}
+    assert all(answer.content == pixels for answer in answers)
+
+
 def test_a_peer_that_is_not_trusted_is_not_believed(server: RunningServer, tmp_path: Path) -> None:
     """Its Host header is all that counts, as for any client."""
-    with in_front_of(server.http, tmp_path / "nginx") as root:
+    with in_front_of(server.http, tmp_path / "nginx") as (root, _):
         with httpx.Client(base_url=f"{root}/older/dicomweb", timeout=60) as client:
             store(client, [path(CT)])
             found = list(urls(client.get(f"{study_url(CT)}/metadata", headers=JSON).json()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pydicom
+from starlette.types import Receive, Scope, Send
 
 from dicomweb_server.web.app import make_app
 from tests import corpus
@@ -16,7 +17,7 @@ from tests.web.retrieving import door
 from tests.web.serving import serving
 
 NAMES = [f"generated/mod/pt_slope_{number}.dcm" for number in range(4)]
-IMPATIENT = ("--set", "cache.fetch_wait_seconds=0.5")
+IMPATIENT = ("--set", "cache.fetch_wait_seconds=0.5", "--set", "cache.series_wait_seconds=0.5")
 
 
 def test_an_instance_that_takes_too_long_is_503_and_when_to_come_again(tmp_path: Path) -> None:
@@ -34,6 +35,35 @@ def test_an_instance_that_takes_too_long_is_503_and_when_to_come_again(tmp_path:
             assert int(first.headers["retry-after"]) >= 1
             wait_for(lambda: client.get(frame_path(files[1]), headers=AS_STORED).status_code == 200, "the instance")
             assert frame(client, files[1]) == stored(files[1])
+
+
+class Undescribed(Refusing):
+    """A source that cannot describe its instances, as a PACS cannot."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"].endswith("/metadata"):
+            await send({"type": "http.response.start", "status": 204, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+            return
+        await super().__call__(scope, receive, send)
+
+
+def test_metadata_of_a_series_waits_for_all_of_it_or_is_503(tmp_path: Path) -> None:
+    """H-31: a viewer would take a short answer for the whole series."""
+    files = [pydicom.dcmread(corpus.path(name)) for name in NAMES]
+    series = f"/studies/{files[0].StudyInstanceUID}/series/{files[0].SeriesInstanceUID}/metadata"
+    with door(tmp_path / "source", *NAMES) as held:
+        source = Undescribed(make_app(held.services), files[1].SOPInstanceUID, 503, 3)
+        with (
+            serving(source) as (host, port),
+            in_front_of(tmp_path / "front", web_table(f"http://{host}:{port}/dicomweb"), extra=IMPATIENT) as server,
+            server.client() as client,
+        ):
+            first = client.get(series, headers=JSON)
+            assert first.status_code == 503
+            assert int(first.headers["retry-after"]) >= 1
+            wait_for(lambda: client.get(series, headers=JSON).status_code != 503, "the series")
+            assert len(found(client, series)) == len(files)
 
 
 def test_metadata_of_a_series_on_the_way_is_never_silently_short(tmp_path: Path) -> None:
