@@ -70,7 +70,7 @@ DELETE answers 405 unless `http.allow_delete` is set. `OPTIONS {DEFAULTS.http.ro
 | --- | --- |
 | search | {_code(map(str, datasets.SEARCH))} |
 | metadata | {_code(map(str, datasets.METADATA))} |
-| instances | `application/dicom`, alone or in `multipart/related` |
+| instances | `application/dicom`, alone or in `multipart/related`; `application/zip` |
 | frames, pixel data, bulk data | {_code(["application/octet-stream", *MEDIA_TYPES])} |
 | rendered images; reports | {_code(IMAGES)}; {_code(REPORTS)} |
 | store | `application/dicom`; {_code(map(str, datasets.STORE))} with bulk data parts |
