@@ -46,6 +46,9 @@ class Derived:
                 return await asyncio.to_thread(path.read_bytes)
         return await make()
 
+    async def has(self, key: str) -> bool:
+        return await asyncio.to_thread(_used, self._path(key))
+
     async def path(self, key: str, fill: Callable[[Path], Awaitable[None]]) -> Path:
         """The file of ``key``; ``fill`` writes it when it is not here. Open it at once: it may leave when unused."""
         path = self._path(key)

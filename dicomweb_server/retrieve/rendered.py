@@ -6,7 +6,7 @@ import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 from functools import partial
 from pathlib import Path
@@ -83,8 +83,7 @@ class Rendered:
         if self.kept is None:
             return await self._drawn(held, frames, wanted, state)
         shown_by = state.version.version if state is not None else ""
-        described = replace(wanted, annotations=frozenset()), sorted(str(each) for each in wanted.annotations)
-        key = f"picture {held.version.version} {held.key.instance} {tuple(frames)} {described} {shown_by}"
+        key = f"picture {held.version.version} {held.key.instance} {tuple(frames)} {wanted.spelled} {shown_by}"
         return await self.kept.read(key, partial(self._drawn, held, frames, wanted, state))
 
     async def _drawn(self, held: Held, frames: Sequence[int], wanted: Rendering, state: Held | None) -> bytes:

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from dicomweb_server.dicom.syntaxes import EXPLICIT_LE, TARGETS, TransferSyntax, syntax_of
+from dicomweb_server.model.errors import NotAcceptable
 from dicomweb_server.objects import layout
 from dicomweb_server.retrieve import drawing
 from dicomweb_server.retrieve.derived import Derived
@@ -48,7 +49,15 @@ class TranscodedForms:
         async def fill(draft: Path) -> None:
             await self.rendered.run(held, drawing.instance, str(draft), syntax)
 
-        return await self.kept.path(f"instance {held.version.version} {held.key.instance} {syntax}", fill)
+        try:
+            return await self.kept.path(_instance(held, syntax), fill)
+        except NotAcceptable as error:
+            await self.kept.read(_failure(held, syntax), partial(_reason, error))
+            raise
+
+    async def failed(self, held: Held, syntax: str) -> bool:
+        """Whether the last attempt at ``file`` that is remembered was in vain."""
+        return await self.kept.has(_failure(held, syntax)) and not await self.kept.has(_instance(held, syntax))
 
     async def _htj2k(self, held: Held) -> Path | None:
         """Where the form lies that the worker keeps beside an uncompressed instance, if it does."""
@@ -64,6 +73,18 @@ class TranscodedForms:
             return found
         (made,) = await self.rendered.run(held, drawing.transcoded, (number,), syntax)
         return made
+
+
+def _instance(held: Held, syntax: str) -> str:
+    return f"instance {held.version.version} {held.key.instance} {syntax}"
+
+
+def _failure(held: Held, syntax: str) -> str:
+    return f"failed {_instance(held, syntax)}"
+
+
+async def _reason(error: NotAcceptable) -> bytes:
+    return str(error).encode()
 
 
 def can_give(stored: TransferSyntax, *, refused: frozenset[str] = frozenset()) -> Callable[[str], bool]:

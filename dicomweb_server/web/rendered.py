@@ -133,7 +133,7 @@ async def one_image(
 ) -> ASGIApp:
     """One file: an image, or an animation of several frames."""
     shown_by = state.version.version if state is not None else ""
-    representation = f"{held.version.version}/rendered/{numbers}/{wanted}/{shown_by}"
+    representation = f"{held.version.version}/rendered/{numbers}/{wanted.spelled}/{shown_by}"
     etag = f'"{multipart.boundary_of(representation)[:32]}"'
     if caching.is_known(request, etag):
         return body.not_modified(etag, caching.REVALIDATE)

@@ -53,16 +53,22 @@ async def pixels(request: Request, held: Held, wanted: Accepted, *, parts: int, 
 async def instance(request: Request, held: Held, wanted: Accepted, *, alone: bool, make: bool) -> Form | None:
     """The best form of an instance, None where it has none; with ``make`` only after it was made. Raises nothing else.
 
-    A transcoding that fails is tried in the next form that is accepted.
+    A transcoding that fails is tried in the next form that is accepted; without ``make``, one that failed before.
     """
     refused: frozenset[str] = frozenset()
     while True:
         can = can_give(held.syntax, refused=refused)
         form = accept.for_instance(wanted, held.syntax, can, parts=1 if alone else 2)
-        if form is None or not make or not is_transcoded(held, form):
+        if form is None or not is_transcoded(held, form):
             return form
+        made = services_of(request).transcoded
+        if not make:
+            if not await made.failed(held, form.syntax):
+                return form
+            refused |= {form.syntax}
+            continue
         try:
-            await services_of(request).transcoded.file(held, form.syntax)
+            await made.file(held, form.syntax)
         except NotAcceptable:
             refused |= {form.syntax}
         else:

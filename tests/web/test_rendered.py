@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -243,6 +245,30 @@ async def test_what_a_client_has_is_not_drawn_again(held: Door) -> None:
     assert (again.status_code, again.content) == (304, b"")
     smaller = await held.get(held.at(CT) + "/rendered?viewport=9,9", "image/png")
     assert smaller.headers["etag"] != first.headers["etag"]
+
+
+def test_equal_wishes_are_spelled_alike_in_every_process() -> None:
+    """An ETag is made of it, and any process may answer."""
+    script = (
+        "from dicomweb_server.dicom.rendering.request import Annotation, Rendering\n"
+        "print(Rendering(annotations=frozenset(Annotation)).spelled)"
+    )
+    spelled = {
+        subprocess.run(
+            [sys.executable, "-c", script], env={"PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True
+        ).stdout
+        for seed in "1234"
+    }
+    assert len(spelled) == 1
+    assert "patient" in spelled.pop()
+
+
+async def test_the_order_of_annotations_makes_no_other_representation(held: Door) -> None:
+    tags = {
+        (await held.get(f"{held.at(CT)}/rendered?annotation={words}", "image/png")).headers["etag"]
+        for words in ("patient,technique", "technique,patient")
+    }
+    assert len(tags) == 1
 
 
 async def test_head_has_the_headers_alone(held: Door) -> None:

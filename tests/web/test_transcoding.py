@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pydicom
 import pytest
@@ -18,8 +19,11 @@ from pydicom.encaps import encapsulate
 from pydicom.pixels import get_decoder
 
 from dicomweb_server.dicom import syntaxes
+from dicomweb_server.web.app import make_app
+from dicomweb_server.web.transcoding import MADE_BEFORE
 from tests import corpus
 from tests.web.retrieving import Door, door, instance_path, parts
+from tests.web.serving import serving
 
 ELE = syntaxes.EXPLICIT_LE
 OCTETS = "application/octet-stream"
@@ -193,6 +197,25 @@ async def test_where_only_some_can_be_given_the_rest_comes_with_a_warning(tmp_pa
         assert "1 instances cannot be given" in answer.headers["warning"]
         (part,) = parts(answer)
         assert pydicom.dcmread(io.BytesIO(part.body)).SOPInstanceUID == key.instance
+
+
+def test_of_many_instances_one_that_broke_an_answer_off_is_left_out_of_the_next(tmp_path: Path) -> None:
+    with door(tmp_path / "door") as held:
+        file = pydicom.dcmread(corpus.path("generated/ts/ct_rle.dcm"))
+        for number in range(MADE_BEFORE):
+            file.SOPInstanceUID = file.file_meta.MediaStorageSOPInstanceUID = f"2.25.{number + 1}"
+            file.save_as(tmp_path / "whole.dcm")
+            held.held.take(tmp_path / "whole.dcm")
+        held.held.take(broken(tmp_path, file.StudyInstanceUID))
+        every = {"accept": 'multipart/related; type="application/dicom"'}
+        with serving(make_app(held.services)) as (host, port):
+            study = f"http://{host}:{port}/dicomweb/studies/{file.StudyInstanceUID}"
+            with pytest.raises(httpx.RemoteProtocolError):
+                httpx.get(study, headers=every)
+            answer = httpx.get(study, headers=every)
+        assert answer.status_code == 206
+        assert "1 instances cannot be given" in answer.headers["warning"]
+        assert len(parts(answer)) == MADE_BEFORE
 
 
 async def test_however_many_ask_a_frame_is_transcoded_once(tmp_path: Path) -> None:

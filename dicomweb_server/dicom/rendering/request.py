@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from dicomweb_server.model.errors import BadRequest
@@ -93,3 +93,8 @@ class Rendering:
     def __post_init__(self) -> None:
         if not 1 <= self.quality <= 100:
             raise BadRequest(f"a quality of {self.quality}; 1 to 100 (R-06)")
+
+    @property
+    def spelled(self) -> str:
+        """The same in every process for the same wish; the order of a set is not."""
+        return f"{replace(self, annotations=frozenset())} {sorted(each.value for each in self.annotations)}"
