@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +42,7 @@ def open_backends(settings: Settings) -> Iterator[Backends]:
     objects = _objects(settings.objects_url)
     signals = DatagramSignals(settings.data / "signals")
     try:
-        catalog, queue = _catalog(settings.catalog_url)
+        catalog, queue = _catalog(settings)
         try:
             yield Backends(objects, catalog, queue, signals)
         finally:
@@ -73,11 +73,11 @@ def _objects(url: str) -> ObjectStore:
     return _opener(url, _OBJECTS, "storage.objects")(url)
 
 
-def _catalog(url: str) -> tuple[Catalog, Queue]:
-    return _opener(url, _CATALOGS, "storage.catalog")(url)
+def _catalog(settings: Settings) -> tuple[Catalog, Queue]:
+    return _opener(settings.catalog_url, _CATALOGS, "storage.catalog")(settings)
 
 
-def _opener(url: str, openers: Mapping[str, Callable[[str], T]], key: str) -> Callable[[str], T]:
+def _opener(url: str, openers: Mapping[str, T], key: str) -> T:
     scheme = url.partition(":")[0].partition("+")[0]
     if scheme not in openers:
         raise SettingsError(f"{key}: nothing here opens {scheme!r} addresses, only {', '.join(openers)}")
@@ -90,11 +90,14 @@ def _folder(url: str) -> ObjectStore:
     return FolderStore(Path(unquote(urlsplit(url).path)))
 
 
-def _sql(url: str) -> tuple[Catalog, Queue]:
+def _sql(settings: Settings) -> tuple[Catalog, Queue]:
     from dicomweb_server.catalog.sql import open_catalog
     from dicomweb_server.queues.sql import SqlQueue
 
-    catalog = open_catalog(url)
+    try:
+        catalog = open_catalog(settings.catalog_url, indexed=settings.search.indexed)
+    except ValueError as error:
+        raise SettingsError(f"search.indexed: {error}") from None
     return catalog, SqlQueue(catalog.database)
 
 

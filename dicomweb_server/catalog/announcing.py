@@ -111,7 +111,7 @@ class SqlPulling:
     def __init__(self, database: Database, *, now: Callable[[], float] = time.time) -> None:
         self._database = database
         self._now = now
-        self._announcing = _Announcing(database.dialect)
+        self._announcing = _Announcing(database.dialect, database.extra)
 
     def announce(self, key: StudyKey, source: str, attributes: DicomJson, found: Sequence[AnnouncedSeries]) -> None:
         with self._database.write() as connection:
@@ -238,6 +238,8 @@ class _Announcing(Storing):
             modalities.update(summaries.texts(one.attributes.get("00080060")))
             classes.update(text for each in one.instances for text in summaries.texts(each.get("00080016")))
         self.values.add(connection, parent.id, modalities, classes)
+        described = [each for one in found for each in (one.attributes, *one.instances)]
+        self.extra.add(connection, parent.id, [attributes, *described])
         self._write_study(connection, key, parent, now=now)
         self._changes.add(connection, fresh, at=now)
 

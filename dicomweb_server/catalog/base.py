@@ -231,6 +231,19 @@ class Caching(Protocol):
         """What may leave ``scope`` becomes ANNOUNCED again; the object keys that belong to nobody now."""
 
 
+@dataclass(frozen=True, slots=True)
+class Indexed:
+    """How far the index of further attributes has come."""
+
+    studies: int
+    total: int
+
+
+class Indexing(Protocol):
+    def step(self) -> Indexed | None:
+        """Index some more studies; None when all are. Blocks for moments only, and goes on where it was stopped."""
+
+
 class Catalog(Protocol):
     @property
     def holdings(self) -> Holdings: ...
@@ -252,5 +265,8 @@ class Catalog(Protocol):
 
     @property
     def caching(self) -> Caching: ...
+
+    @property
+    def indexing(self) -> Indexing: ...
 
     def close(self) -> None: ...

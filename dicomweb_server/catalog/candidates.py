@@ -11,6 +11,7 @@ from sqlalchemy import Connection, bindparam
 from dicomweb_server.catalog import conditions, spelling
 from dicomweb_server.catalog.attributes import INDEXED, Sort
 from dicomweb_server.catalog.dialects import Dialect
+from dicomweb_server.catalog.extra import ExtraIndex
 from dicomweb_server.catalog.schema import TEXT_COLUMNS, study, study_value
 from dicomweb_server.model.query import Key, Match, Query
 
@@ -34,12 +35,18 @@ def leaves_few(keys: Sequence[Key]) -> bool:
 
 
 class Candidates:
-    def __init__(self, dialect: Dialect) -> None:
+    def __init__(self, dialect: Dialect, extra: ExtraIndex) -> None:
         self._dialect = dialect
+        self._extra = extra
         self._containing = {column: dialect.containing(column) for column in TEXT_COLUMNS}
 
-    def __call__(self, connection: Connection, query: Query, keys: Sequence[Key]) -> list[int] | None:
-        """Studies that alone may match, by the first of ``keys`` that names few enough; None when none does."""
+    def __call__(
+        self, connection: Connection, query: Query, keys: Sequence[Key], others: Sequence[Key]
+    ) -> list[int] | None:
+        """Studies that alone may match, by the first key that names few enough; None when none does.
+
+        ``others`` have no column.
+        """
         if query.study is not None or leaves_few(keys):
             return None
         most = 0
@@ -50,7 +57,7 @@ class Candidates:
             found = self._studies_of(connection, key, most=most)
             if found is not None:
                 return found
-        return None
+        return self._extra.candidates(connection, others, most=CANDIDATES)
 
     def _studies_of(self, connection: Connection, key: Key, *, most: int) -> list[int] | None:
         indexed = INDEXED[key.path[0]]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError
 
 from dicomweb_server.catalog import migrate
 from dicomweb_server.catalog.dialects import Dialect, dialect_of
+from dicomweb_server.catalog.extra import Attribute, ExtraIndex
 from dicomweb_server.catalog.tickets import Enqueue
 from dicomweb_server.model.errors import BackendFailed, OutOfResources
 
@@ -25,7 +26,7 @@ _NETWORK = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph
 
 
 class Database:
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, indexed: Sequence[Attribute] = ()) -> None:
         """Opens and brings the schema up to date. Raises BackendFailed."""
         self.dialect: Dialect
         self.dialect, self._url = dialect_of(url)
@@ -33,6 +34,7 @@ class Database:
         if self._embedded:
             check_file_system(Path(sa.make_url(self._url).database or "."))
         self.enqueue = Enqueue(self.dialect)
+        self.extra = ExtraIndex(self.dialect, indexed)
         self._durable = self.dialect.engine(self._url, durable=True)
         self._bookkeeping = self.dialect.engine(self._url, durable=False)
         self._pid = os.getpid()

@@ -109,7 +109,7 @@ class SqlHoldings:
     def __init__(self, database: Database, *, now: Callable[[], float] = time.time) -> None:
         self._database = database
         self._now = now
-        self._storing = Storing(database.dialect)
+        self._storing = Storing(database.dialect, database.extra)
         self._deleting = Deleting(database.dialect, self._storing)
 
     def current(self, keys: Sequence[InstanceKey]) -> dict[InstanceKey, Version]:

@@ -106,6 +106,16 @@ study_value = sa.Table(
 )
 """Distinct values below a study: ModalitiesInStudy, SOPClassesInStudy; words of names and their sounds."""
 
+search_index = sa.Table(
+    "search_index",
+    metadata,
+    Column("code", Integer, primary_key=True, autoincrement=False),
+    Column("name", Text, nullable=False),
+    Column("upto", BigInteger, nullable=False, server_default="0"),
+    Column("covered", Boolean, nullable=False, server_default=sa.false()),
+)
+"""Further attributes to index, in ``study_value`` under ``code``: up to which study that has come."""
+
 series = sa.Table(
     "series",
     metadata,

@@ -59,12 +59,12 @@ class SqlSearch:
         self._dialect = database.dialect
         self._statement = lru_cache(maxsize=1024)(partial(page_of, dialect=self._dialect))
         self._counting = lru_cache(maxsize=1024)(partial(count_of, dialect=self._dialect))
-        self._candidates = Candidates(database.dialect)
+        self._candidates = Candidates(database.dialect, database.extra)
 
     def find(self, query: Query) -> Page:
         plan = _plan(query)
         with self._database.read() as connection:
-            among = self._candidates(connection, query, plan.indexed)
+            among = self._candidates(connection, query, plan.indexed, plan.others)
             if among is not None and not among:
                 return Page((), 0, plan.warnings)
             shape = _shape(plan, among=among is not None)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from dicomweb_server.catalog.announcing import SqlPulling
 from dicomweb_server.catalog.base import Catalog
 from dicomweb_server.catalog.caching import SqlCaching
 from dicomweb_server.catalog.changelog import SqlChanges
 from dicomweb_server.catalog.database import Database
+from dicomweb_server.catalog.extra import attribute
 from dicomweb_server.catalog.holdings import SqlHoldings
+from dicomweb_server.catalog.indexing import SqlIndexing
 from dicomweb_server.catalog.inventory import SqlInventory
 from dicomweb_server.catalog.progress import SqlProgress
 from dicomweb_server.catalog.search import SqlSearch
 
 
 class SqlCatalog:
-    """Seven faces of one database; ``database`` is what the SQL queue is opened on."""
+    """Eight faces of one database; ``database`` is what the SQL queue is opened on."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -25,14 +29,18 @@ class SqlCatalog:
         self.pulling = SqlPulling(database)
         self.inventory = SqlInventory(database)
         self.caching = SqlCaching(database)
+        self.indexing = SqlIndexing(database)
 
     def close(self) -> None:
         self.database.close()
 
 
-def open_catalog(url: str) -> SqlCatalog:
-    """``sqlite:///path`` or ``postgresql://…``; creates or brings up to date what is there. Raises BackendFailed."""
-    return SqlCatalog(Database(url))
+def open_catalog(url: str, *, indexed: Sequence[str] = ()) -> SqlCatalog:
+    """``sqlite:///path`` or ``postgresql://…``; creates or brings up to date what is there.
+
+    ``indexed`` names further attributes to index. Raises BackendFailed, ValueError.
+    """
+    return SqlCatalog(Database(url, indexed=[attribute(name) for name in indexed]))
 
 
 _: type[Catalog] = SqlCatalog

@@ -20,6 +20,7 @@ from dicomweb_server.catalog.attributes import ISSUER
 from dicomweb_server.catalog.base import NewVersion
 from dicomweb_server.catalog.changelog import ChangeLog
 from dicomweb_server.catalog.dialects import Dialect
+from dicomweb_server.catalog.extra import ExtraIndex
 from dicomweb_server.catalog.folding import column
 from dicomweb_server.catalog.schema import (
     instance,
@@ -63,8 +64,9 @@ class _Known:
 class Storing:
     """Statements of the storing transaction, built once."""
 
-    def __init__(self, dialect: Dialect) -> None:
+    def __init__(self, dialect: Dialect, extra: ExtraIndex) -> None:
         self._dialect = dialect
+        self.extra = extra
         self._changes = ChangeLog()
         c = study.c
         self._study = dialect.lock(
@@ -147,6 +149,7 @@ class Storing:
             written = set(stored)
             mine = [new for place, new in entries if place in written]
             self.values.add(connection, parent.id, modalities, {new.derived.sop_class for new in mine})
+            self.extra.add(connection, parent.id, [new.derived.metadata for new in mine])
             self._write_study(connection, key, parent, now=now)
         return stored
 

@@ -10,11 +10,21 @@ import sys
 from collections.abc import Sequence
 
 from dicomweb_server import __version__
-from dicomweb_server.cli import auditing, configuration, deadletters, importing, serve, sources, status, viewer
+from dicomweb_server.cli import (
+    auditing,
+    configuration,
+    deadletters,
+    importing,
+    indexing,
+    serve,
+    sources,
+    status,
+    viewer,
+)
 from dicomweb_server.model.errors import DicomwebError
 from dicomweb_server.settings import SettingsError
 
-COMMANDS = (serve, importing, viewer, status, auditing, deadletters, sources, configuration)
+COMMANDS = (serve, importing, viewer, status, auditing, indexing, deadletters, sources, configuration)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -9,7 +9,7 @@ from typing import Any, get_type_hints
 
 from dicomweb_server.settings.background import Log, Notices, Work
 from dicomweb_server.settings.base import SettingsError, address
-from dicomweb_server.settings.doors import Access, Dimse, Http, Ingest, Storage
+from dicomweb_server.settings.doors import Access, Dimse, Http, Ingest, Search, Storage
 from dicomweb_server.settings.sources import Cache, RuleSettings, SourceSettings
 
 __all__ = ["RuleSettings", "Settings", "SettingsError", "SourceSettings", "Storage", "address", "every_setting"]
@@ -20,6 +20,7 @@ class Settings:
     storage: Storage = field(default_factory=Storage)
     access: Access = field(default_factory=Access)
     http: Http = field(default_factory=Http)
+    search: Search = field(default_factory=Search)
     dimse: Dimse = field(default_factory=Dimse)
     ingest: Ingest = field(default_factory=Ingest)
     work: Work = field(default_factory=Work)

@@ -65,6 +65,14 @@ class Http:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """What is found quickly, beside the usual attributes."""
+
+    indexed: tuple[str, ...] = ()
+    """Further attributes to index, by keyword or tag, with dots into sequences. Then restart, and run ``index``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Dimse:
     """The C-STORE door."""
 

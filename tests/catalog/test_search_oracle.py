@@ -7,6 +7,7 @@ import random
 import re
 import unicodedata
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC
 from typing import Any
 from urllib.parse import quote
@@ -14,7 +15,7 @@ from urllib.parse import quote
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dicomweb_server.catalog.sql import SqlCatalog
+from dicomweb_server.catalog.sql import SqlCatalog, open_catalog
 from dicomweb_server.model.query import Level
 from dicomweb_server.web.params import Parameter
 from dicomweb_server.web.search_request import SearchRules, asked
@@ -35,6 +36,24 @@ UID_TAGS = {Level.STUDY: "0020000D", Level.SERIES: "0020000E", Level.INSTANCE: "
 def test_a_query_finds_what_reading_everything_finds(catalog: SqlCatalog) -> None:
     leaves = _data(random.Random(20))
     catalog.holdings.store([new(_instance(leaf)) for leaf in leaves])
+    finds_what_reading_finds(catalog, leaves)
+
+
+def test_further_indexed_attributes_change_no_answer(url: str) -> None:
+    """Half of the data was there before, and is indexed afterwards."""
+    leaves = _data(random.Random(21))
+    half = len(leaves) // 2
+    with closing(open_catalog(url)) as before:
+        before.holdings.store([new(_instance(leaf)) for leaf in leaves[:half]])
+    names = ("PatientWeight", "ProcedureCodeSequence.CodeValue", "ProcedureCodeSequence.00080102")
+    with closing(open_catalog(url, indexed=names)) as catalog:
+        while catalog.indexing.step() is not None:
+            pass
+        catalog.holdings.store([new(_instance(leaf)) for leaf in leaves[half:]])
+        finds_what_reading_finds(catalog, leaves)
+
+
+def finds_what_reading_finds(catalog: SqlCatalog, leaves: list[Leaf]) -> None:
 
     @settings(max_examples=150, deadline=None, derandomize=True, database=None)
     @given(st.lists(st.sampled_from(sorted(KEYS)), unique=True, min_size=1, max_size=3), st.data())
