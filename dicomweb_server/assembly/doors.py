@@ -155,7 +155,12 @@ def _web_options(settings: Settings) -> WebOptions:
             trusted_proxies=tuple(ip_network(each, strict=False) for each in http.trusted_proxies),
         ),
         cors=CorsRules(origins=http.cors_origins),
-        search=SearchRules(max_results=http.max_results),
+        search=SearchRules(
+            max_results=http.max_results,
+            strict=settings.search.strict,
+            empty_list=settings.search.empty_list,
+            empty_matches_any=settings.search.empty_matches_any,
+        ),
         allow_delete=http.allow_delete,
         uploads=UploadLimits(
             max_body=http.max_body_bytes, max_part=settings.ingest.max_instance_bytes, max_parts=http.max_parts

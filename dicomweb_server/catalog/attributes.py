@@ -66,6 +66,21 @@ INDEXED: dict[int, Indexed] = {
     0x00200013: Indexed(_I, "instance_number", Sort.NUMBER),
 }
 
+REQUIRED_KEYS = frozenset(
+    {
+        0x00080020,
+        0x00080030,
+        0x00080050,
+        0x00080060,
+        0x00100010,
+        0x00100020,
+        0x00200010,
+        0x00200011,
+        0x00200013,
+    }
+)
+"""Keys of type R: by the letter an empty one is unknown and matches anything (PS3.4 C.2.2.1.2, C.6.2.1)."""
+
 MODALITIES, SOP_CLASSES = 0x00080061, 0x00080062
 AVAILABILITY = "00080056"
 ISSUER = "00100021"

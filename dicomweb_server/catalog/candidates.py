@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, bindparam
 
 from dicomweb_server.catalog import conditions, spelling
-from dicomweb_server.catalog.attributes import INDEXED, Sort
+from dicomweb_server.catalog.attributes import INDEXED, REQUIRED_KEYS, Sort
 from dicomweb_server.catalog.dialects import Dialect
 from dicomweb_server.catalog.extra import ExtraIndex
 from dicomweb_server.catalog.schema import TEXT_COLUMNS, study, study_value
@@ -47,6 +47,8 @@ class Candidates:
 
         ``others`` have no column.
         """
+        if query.empty_matches_any:
+            keys = [key for key in keys if key.path[0] not in REQUIRED_KEYS]
         if query.study is not None or leaves_few(keys):
             return None
         most = 0
@@ -94,7 +96,9 @@ def _worthwhile(connection: Connection, query: Query) -> int:
 
 def _has_candidates(key: Key) -> bool:
     """Whether the index of substrings or of values below the study can answer ``key``."""
-    indexed = INDEXED[key.path[0]]
+    indexed = INDEXED.get(key.path[0])
+    if indexed is None:
+        return False
     if indexed.sort is Sort.SET:
         return key.match in (Match.SINGLE, Match.LIST)
     if key.match is Match.FUZZY:

@@ -7,17 +7,22 @@ for each form of query.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement, bindparam
 
 from dicomweb_server.catalog import folding, spelling
-from dicomweb_server.catalog.attributes import INDEXED, Indexed, Sort
+from dicomweb_server.catalog.attributes import INDEXED, REQUIRED_KEYS, Indexed, Sort
 from dicomweb_server.catalog.dialects import Dialect
 from dicomweb_server.catalog.schema import NO_NUMBER, instance, series, study, study_value
 from dicomweb_server.model.query import DateTimeRange, Key, Level, Match
+
+AVAILABILITY_TAG = 0x00080056
+WORDS = ("ONLINE", "NEARLINE")
+"""What Instance Availability says here."""
 
 TABLES = {Level.STUDY: study, Level.SERIES: series, Level.INSTANCE: instance}
 SHORTEST_RUN = 3
@@ -42,6 +47,8 @@ class Form:
     tag: int
     match: Match
     shape: tuple[str, ...]
+    or_empty: bool = False
+    """An empty column is as good (PS3.4 C.2.2.1.2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +59,13 @@ class Interval:
     time: int
     open_first: bool
     open_last: bool
+    or_empty: bool = False
 
 
-def form_of(key: Key) -> Form | None:
+def form_of(key: Key, *, or_empty: bool = False) -> Form | None:
     """None when no column answers this key: it is matched from the stored attributes."""
+    if key.path == (AVAILABILITY_TAG,):
+        return Form(AVAILABILITY_TAG, key.match, tuple(word for word in WORDS if _names(key, word)))
     indexed = INDEXED.get(key.path[0]) if len(key.path) == 1 else None
     if indexed is None or (key.match is Match.ALL and indexed.sort is not Sort.SET):
         return None
@@ -68,18 +78,36 @@ def form_of(key: Key) -> Form | None:
         shape = tuple("sound" if word.sound else "" for word in spelling.asked(key.values[0]))
     elif key.match is Match.ALL:
         shape = ("",) * len(key.values)
-    return Form(key.path[0], key.match, shape)
+    return Form(key.path[0], key.match, shape, or_empty and key.path[0] in REQUIRED_KEYS)
 
 
-def interval_of(interval: DateTimeRange) -> Interval | None:
+def _names(key: Key, word: str) -> bool:
+    """Whether a key of Instance Availability takes ``word``; what is not known here has none."""
+    if key.match is Match.WILDCARD:
+        return fnmatchcase(word, key.values[0].replace("[", "[[]"))
+    return key.match is not Match.EMPTY and word in key.values
+
+
+def availability(form: Form, nearline: ColumnElement[bool]) -> ColumnElement[bool]:
+    """The condition on whether some of the target is not here, for a form of Instance Availability."""
+    if len(form.shape) == len(WORDS):
+        return sa.true()
+    return {(): sa.false(), ("NEARLINE",): nearline}.get(form.shape, sa.not_(nearline))
+
+
+def interval_of(interval: DateTimeRange, *, or_empty: bool = False) -> Interval | None:
     if interval.date not in INDEXED or interval.time not in INDEXED:
         return None
-    return Interval(interval.date, interval.time, interval.first is None, interval.last is None)
+    return Interval(interval.date, interval.time, interval.first is None, interval.last is None, or_empty)
 
 
 def condition(form: Form, n: int, dialect: Dialect) -> ColumnElement[bool]:
     """The condition of the ``n``-th key; its values are bound as ``k{n}_…``."""
     indexed = INDEXED[form.tag]
+    if form.or_empty:
+        column = TABLES[indexed.level].c[indexed.column]
+        empty = column == (NO_NUMBER if indexed.sort is Sort.NUMBER else "")
+        return sa.or_(empty, condition(replace(form, or_empty=False), n, dialect))
     if indexed.sort is Sort.SET:
         return _set_condition(form, n, dialect)
     column = TABLES[indexed.level].c[indexed.column]
@@ -108,6 +136,8 @@ def condition(form: Form, n: int, dialect: Dialect) -> ColumnElement[bool]:
 
 def values(key: Key, n: int, dialect: Dialect) -> Values:
     """The values that ``condition`` binds."""
+    if key.path == (AVAILABILITY_TAG,):
+        return {}
     indexed = INDEXED[key.path[0]]
     given = [_comparable(value, indexed) for value in key.values]
     match key.match:
@@ -151,7 +181,8 @@ def interval_condition(interval: Interval, n: int) -> ColumnElement[bool]:
     if not interval.open_last:
         last = bindparam(f"i{n}_to_day", type_=sa.Text())
         both += [date <= last, sa.or_(date < last, time <= bindparam(f"i{n}_to_time", type_=sa.Text()))]
-    return sa.and_(*both)
+    inside = sa.and_(*both)
+    return sa.or_(date == "", inside) if interval.or_empty else inside
 
 
 def interval_values(interval: DateTimeRange, n: int) -> Values:

@@ -155,13 +155,17 @@ def _shape(plan: _Plan, *, among: bool) -> Shape:
     query = plan.query
     tags = [key.path[0] for key in plan.others] + [interval.date for interval in plan.other_intervals]
     examined = {level_of(tag) for tag in tags}
-    few = among or leaves_few(plan.indexed)
+    few = among or (not query.empty_matches_any and leaves_few(plan.indexed))
     return Shape(
         query.level,
         query.study is not None,
         query.series is not None,
-        tuple(form for key in plan.indexed if (form := conditions.form_of(key))),
-        tuple(both for interval in plan.intervals if (both := conditions.interval_of(interval))),
+        tuple(form for key in plan.indexed if (form := conditions.form_of(key, or_empty=query.empty_matches_any))),
+        tuple(
+            both
+            for interval in plan.intervals
+            if (both := conditions.interval_of(interval, or_empty=query.empty_matches_any))
+        ),
         among,
         few,
         few or query.offset > _SKIPPED or any(key.match in (Match.WILDCARD, Match.FUZZY) for key in plan.indexed),

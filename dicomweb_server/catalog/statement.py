@@ -39,6 +39,13 @@ class Shape:
     with_metadata: bool
 
 
+_NEARLINE = {
+    Level.STUDY: study.c.nearline_count > 0,
+    Level.SERIES: series.c.nearline_count > 0,
+    Level.INSTANCE: instance.c.version.is_(None),
+}
+
+
 def page_of(shape: Shape, dialect: Dialect) -> Select[Any]:
     found, order = _conditions(shape, dialect), _order(shape)
     statement = sa.select(*_columns(shape)).select_from(_source(shape)).order_by(*order)
@@ -66,6 +73,9 @@ def _conditions(shape: Shape, dialect: Dialect) -> list[ColumnElement[bool]]:
         found.append(dialect.among(study.c.id, bindparam("among")))
     below: dict[Level, list[ColumnElement[bool]]] = {}
     for n, form in enumerate(shape.forms):
+        if form.tag == conditions.AVAILABILITY_TAG:
+            found.append(conditions.availability(form, _NEARLINE[shape.level]))
+            continue
         level = INDEXED[form.tag].level
         here = conditions.condition(form, n, dialect)
         if LEVELS.index(level) <= LEVELS.index(shape.level):
@@ -81,18 +91,13 @@ def _paged(statement: Select[Any]) -> Select[Any]:
 
 
 def _columns(shape: Shape) -> list[ColumnElement[Any]]:
-    nearline = {
-        Level.STUDY: study.c.nearline_count > 0,
-        Level.SERIES: series.c.nearline_count > 0,
-        Level.INSTANCE: instance.c.version.is_(None),
-    }
     summary = {
         Level.STUDY: study_document.c.summary,
         Level.SERIES: series.c.summary,
         Level.INSTANCE: instance.c.summary,
     }
     attributes = {Level.STUDY: study_document.c.attributes, Level.SERIES: series.c.attributes}
-    found: list[ColumnElement[Any]] = [nearline[shape.level].label("nearline")]
+    found: list[ColumnElement[Any]] = [_NEARLINE[shape.level].label("nearline")]
     found += [summary[level].label(f"{level}_summary") for level in shape.levels]
     found += [attributes[level].label(f"{level}_attributes") for level in shape.examined if level in attributes]
     return [*found, instance_metadata.c.body] if shape.with_metadata else found

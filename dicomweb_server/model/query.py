@@ -74,6 +74,8 @@ class Query:
     offset: int = 0
     relational: bool = False
     """True for /series, /instances and /studies/{s}/instances: attributes of the levels above come along (Q-24)."""
+    empty_matches_any: bool = False
+    """Whether a required attribute without a stored value matches whatever is asked of it (PS3.4 C.2.2.1.2)."""
     tenant: str = DEFAULT_TENANT
 
 

@@ -9,19 +9,21 @@ import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 
 import orjson
 
 from dicomweb_server.catalog.base import Catalog
 from dicomweb_server.model.errors import DicomwebError, NotFound
 from dicomweb_server.model.ids import StudyKey, is_uid
-from dicomweb_server.model.query import Level, Page, Query
+from dicomweb_server.model.query import Level, Match, Page, Query
 from dicomweb_server.model.records import BASE, DicomJson
 from dicomweb_server.retrieve.arrival import Arrival
 from dicomweb_server.sources.base import Kind, Source
 
 UNIQUE = {Level.STUDY: "0020000D", Level.SERIES: "0020000E", Level.INSTANCE: "00080018"}
 STUDY_UID, SERIES_UID, INSTANCE_UID = UNIQUE.values()
+AVAILABILITY = (0x00080056,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,8 @@ class Search:
         """A PACS is asked for studies only: PS3.4 C.4.1 wants the study named for whatever lies below."""
         unique = UNIQUE[query.level]
         everything = replace(query, offset=0, limit=query.offset + query.limit)
-        asking = asyncio.gather(*(self._ask(searched, everything) for searched in sources))
+        asked = sources if _takes_nearline(query) else ()
+        asking = asyncio.gather(*(self._ask(each, _without_availability(everything)) for each in asked))
         local = await asyncio.to_thread(self.catalog.search.find, everything)
         found = {_text(one, unique): (one, match) for match in local.matches if (one := orjson.loads(match))}
         warnings = list(local.warnings)
@@ -91,6 +94,17 @@ class Search:
             return f"source {source.name} did not answer in time; its studies are missing here"
         except DicomwebError:
             return f"source {source.name} could not be asked; its studies are missing here"
+
+
+def _takes_nearline(query: Query) -> bool:
+    """Whether what only a source holds can match."""
+    wanted = [key for key in query.keys if key.path == AVAILABILITY and key.match is not Match.UNIVERSAL]
+    return all(fnmatchcase("NEARLINE", value) for key in wanted for value in key.values[:1])
+
+
+def _without_availability(query: Query) -> Query:
+    """What a source says of its own availability is not ours."""
+    return replace(query, keys=tuple(key for key in query.keys if key.path != AVAILABILITY))
 
 
 def _uids_down_to(level: Level) -> Sequence[str]:

@@ -68,6 +68,12 @@ class Http:
 class Search:
     """What is found quickly, beside the usual attributes."""
 
+    strict: bool = False
+    """Answer 400 to a search with parameters that would be ignored, instead of a Warning."""
+    empty_list: bool = False
+    """Answer 200 with an empty list where nothing matches, instead of 204, for clients that choke on that."""
+    empty_matches_any: bool = False
+    """A required attribute without a stored value matches whatever is asked of it, by the letter of PS3.4 C.2.2.1.2."""
     indexed: tuple[str, ...] = ()
     """Further attributes to index, by keyword or tag, with dots into sequences. Then restart, and run ``index``."""
 

@@ -59,7 +59,7 @@ async def _search(
     page = await _found(request, asked)
     base = address.public_base(request)
     warnings = [warning(base, text) for text in _remarks(asked, page)]
-    if not page.matches:
+    if not page.matches and not (rules.empty_list and form is not Form.XML_PARTS):
         return _dressed(Response(status_code=204), warnings)
     matches = [match.replace(BASE, base.encode()) for match in page.matches]
     if form is Form.XML_PARTS:

@@ -37,6 +37,12 @@ class SearchRules:
     strict: bool = False
     """Refuse parameters that would be ignored (Q-17)."""
 
+    empty_list: bool = False
+    """Answer nothing found with an empty list, not 204 (Q-43)."""
+
+    empty_matches_any: bool = False
+    """Whether an empty required attribute matches any value (Q-07)."""
+
     local_zone: tzinfo = field(default_factory=_system_zone)
     """Of stored dates and times that name no zone."""
 
@@ -87,6 +93,7 @@ def asked(
         limit=min(limit, rules.max_results),
         offset=params.unsigned(controls["offset"]) if "offset" in controls else 0,
         relational=relational,
+        empty_matches_any=rules.empty_matches_any,
     )
     return Asked(query, tuple(dict.fromkeys(ignored)))
 

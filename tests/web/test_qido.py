@@ -306,3 +306,21 @@ async def test_the_accept_parameter_goes_before_the_header() -> None:
         answer = await client.get("/dicomweb/studies?accept=application%2Fjson", headers={"accept": "text/html"})
     assert answer.headers["content-type"] == "application/json"
     assert "warning" not in answer.headers
+
+
+async def test_nothing_found_may_be_an_empty_list_by_setting() -> None:
+    """Q-43"""
+    search = making.RecordingSearch()
+    async with making.client(search, options=WebOptions(search=SearchRules(empty_list=True))) as http:
+        answer = await http.get("/dicomweb/studies", headers={"accept": "application/dicom+json"})
+        assert (answer.status_code, answer.json()) == (200, [])
+        xml = await http.get("/dicomweb/studies", headers={"accept": 'multipart/related; type="application/dicom+xml"'})
+        assert xml.status_code == 204
+
+
+async def test_what_would_be_ignored_is_refused_by_setting() -> None:
+    """Q-17"""
+    async with making.client(making.RecordingSearch(), options=WebOptions(search=SearchRules(strict=True))) as http:
+        answer = await http.get("/dicomweb/studies?Nonsense=1")
+        assert answer.status_code == 400
+        assert "Nonsense" in answer.text
