@@ -18,8 +18,8 @@ from dicomweb_server.dicom.source import Source
 from dicomweb_server.dicom.syntaxes import EXPLICIT_LE
 from dicomweb_server.model.errors import NotAcceptable, Undecodable
 
-_TABLES = 1 << 20
-"""Palettes, lookup tables and ICC profiles up to this are read with the header."""
+_TABLES = 4 << 20
+"""Palettes, lookup tables, overlays and ICC profiles up to this are read with the header."""
 
 
 @dataclass(frozen=True, slots=True)

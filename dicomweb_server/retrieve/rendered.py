@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import Enum
@@ -18,9 +18,9 @@ from dicomweb_server.dicom.dataset import Attributes
 from dicomweb_server.dicom.rendering.request import Rendering
 from dicomweb_server.dicom.syntaxes import OCTET_STREAM
 from dicomweb_server.model.errors import BackendFailed, NotAcceptable, NotFound, OutOfResources, Undecodable
-from dicomweb_server.model.ids import InstanceKey, is_uid
+from dicomweb_server.model.ids import InstanceKey
 from dicomweb_server.pool.base import Pool
-from dicomweb_server.retrieve import drawing
+from dicomweb_server.retrieve import drawing, referenced
 from dicomweb_server.retrieve.derived import Derived
 from dicomweb_server.retrieve.shelf import Held, Shelf
 
@@ -32,6 +32,8 @@ TOGETHER = 8
 
 _STORAGE = "1.2.840.10008.5.1.4.1.1."
 _REPORTS = _STORAGE + "88."
+_KEY_OBJECTS = _REPORTS + "59"
+"""A list of images for programs, with no text to read (R-16)."""
 _STATES = {_STORAGE + "11.1", _STORAGE + "11.2", _STORAGE + "11.3"}
 """Grayscale, colour and pseudo-colour; blending and volumetric ones are not drawn."""
 DOCUMENTS = {
@@ -63,7 +65,7 @@ def nature_of(held: Held) -> Nature:
         return Nature.IMAGE
     if sop_class in DOCUMENTS:
         return Nature.DOCUMENT
-    if sop_class.startswith(_REPORTS):
+    if sop_class.startswith(_REPORTS) and sop_class != _KEY_OBJECTS:
         return Nature.REPORT
     return Nature.STATE if sop_class in _STATES else Nature.NOTHING
 
@@ -110,23 +112,27 @@ class Rendered:
                 yield pair
 
     async def referenced(self, state: Held) -> list[tuple[Held, tuple[int, ...]]]:
-        """The images a presentation state is for and their frames, in the order of reference; of those that are here.
+        """The images a presentation state is for and their frames, in the order to be shown; of those that are here.
 
         Raises NotAcceptable where none is.
         """
-        (row,) = await asyncio.to_thread(self.shelf.catalog.holdings.metadata, state.key)
         found = []
-        for key, named in _references(state.key, Attributes(orjson.loads(row))):
+        for key, named in referenced.references(state.key, await self._attributes(state.key)):
             try:
                 held = await self.shelf.instance(key)
             except NotFound:
                 continue
             if nature_of(held) is Nature.IMAGE:
                 frames = every_frame(held)
-                found.append((held, tuple(number for number in named if number in set(frames)) or frames))
+                wanted = tuple(number for number in named if number in set(frames)) or frames
+                found.append((held, await self._attributes(key), wanted))
         if not found:
             raise NotAcceptable("none of the images that the presentation state refers to is here")
-        return found
+        return referenced.in_order(found)
+
+    async def _attributes(self, key: InstanceKey) -> Attributes:
+        (row,) = await asyncio.to_thread(self.shelf.catalog.holdings.metadata, key)
+        return Attributes(orjson.loads(row))
 
     async def animation(self, held: Held, frames: Sequence[int], wanted: Rendering) -> bytes:
         """The frames as one animated GIF."""
@@ -164,15 +170,6 @@ def every_frame(held: Held) -> tuple[int, ...]:
     if held.index is None or nature_of(held) is not Nature.IMAGE:
         return ()
     return tuple(range(1, held.index.count + 1))
-
-
-def _references(key: InstanceKey, state: Attributes) -> Iterator[tuple[InstanceKey, tuple[int, ...]]]:
-    for series in state.items("00081115"):
-        for image in series.items("00081140"):
-            uids = series.text("0020000E"), image.text("00081155")
-            if all(map(is_uid, uids)):
-                frames = tuple(int(number) for number in image.numbers("00081160"))
-                yield InstanceKey(key.study, *uids, tenant=key.tenant), frames
 
 
 def middle_frame(held: Held) -> int:

@@ -156,7 +156,9 @@ def _frame(given: Given, held: Held) -> int:
     if "frameNumber" not in given:
         return middle_frame(held)
     number = rendered_request.positive(given["frameNumber"].value, "frameNumber")
-    if held.index is None or number > held.index.count:
+    if held.index is None or held.index.count == 1:
+        raise BadRequest("frameNumber is for images of several frames")
+    if number > held.index.count:
         raise BadRequest(f"there is no frame {number}")
     return number
 

@@ -71,6 +71,14 @@ def test_rescale_comes_before_the_window() -> None:
     assert picture(frame, image).tolist() == [[0, 2, 129, 255]]
 
 
+def test_a_map_shows_the_values_its_cells_stand_for() -> None:
+    """R-17: 0.5 a step from -10; the window is of these values"""
+    frame, image = subject(np.array([0, 20, 40], np.uint16), x00281050=[0], x00281051=[11])
+    mapping = {"00409225": {"vr": "FD", "Value": [0.5]}, "00409224": {"vr": "FD", "Value": [-10]}}
+    image.attributes.data["00409096"] = {"vr": "SQ", "Value": [mapping]}
+    assert picture(frame, image).tolist() == [[0, 140, 255]]
+
+
 def test_without_a_window_the_frame_spans_the_range_and_padding_does_not_count() -> None:
     frame, image = subject(np.array([-2000, 0, 50, 100], np.int16), x00280120=[-2000])
     assert picture(frame, image).tolist() == [[0, 0, 128, 255]]

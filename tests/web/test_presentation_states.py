@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from pydicom.dataset import Dataset
 from pydicom.pixels import apply_windowing
 
 from tests import corpus
-from tests.web.retrieving import Door, door, instance_path
+from tests.web.retrieving import Door, door, instance_path, parts
 
 CT = "generated/ts/ct_evle.dcm"
 GREY, COLOURED = "generated/mod/pr_gsps.dcm", "generated/mod/pr_pseudocolor.dcm"
@@ -27,10 +28,19 @@ def held(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
         yield found
 
 
-def state(held: Door, number: int, *, of: str = GREY, without_graphics: bool = True, **changed: Any) -> str:
+def state(
+    held: Door,
+    number: int,
+    *,
+    of: str = GREY,
+    without_graphics: bool = True,
+    more: Dataset | None = None,
+    **changed: Any,
+) -> str:
     """Path of a presentation state made from one of the corpus, in the study of the image it refers to."""
     dataset = deepcopy(pydicom.dcmread(corpus.path(of)))
-    dataset.StudyInstanceUID = held.keys[CT].study
+    dataset.StudyInstanceUID = next(iter(held.keys.values())).study
+    dataset.update(more or {})
     dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = f"2.25.15{number}"
     if without_graphics:
         del dataset.GraphicAnnotationSequence
@@ -99,6 +109,108 @@ async def test_outside_of_a_round_shutter_is_its_grey(held: Door) -> None:
     )
     assert found[0, 0] == found[59, 69 + 21] == found[59 - 21, 69] == 0x80
     assert abs(found[59, 69] - windowed()[59, 69]) <= 1
+
+
+def overlay(rows: int, columns: int, bits: np.ndarray[Any, Any], *, at: list[int], layer: str = "") -> Dataset:
+    """Attributes of group 6000, by pydicom."""
+    found = Dataset()
+    found.add_new(0x60000010, "US", rows)
+    found.add_new(0x60000011, "US", columns)
+    found.add_new(0x60000040, "CS", "G")
+    found.add_new(0x60000050, "SS", at)
+    found.add_new(0x60000100, "US", 1)
+    found.add_new(0x60000102, "US", 0)
+    if layer:
+        found.add_new(0x60001001, "CS", layer)
+    found.add_new(0x60003000, "OB", np.packbits(bits.ravel(), bitorder="little").tobytes())
+    return found
+
+
+BITS = np.indices((6, 10)).sum(axis=0) % 3 == 0
+
+
+async def test_overlays_that_the_state_puts_into_a_layer_are_white(held: Door) -> None:
+    """R-15; the origin counts from 1 and may lie outside of the image"""
+    plain = await shown(held, state(held, 10))
+    found = await shown(held, state(held, 11, more=overlay(6, 10, BITS, at=[31, -2], layer="L1")))
+    wanted = plain.copy()
+    wanted[30:36, :7][BITS[:, 3:]] = 255
+    assert np.array_equal(found, wanted)
+    unused = await shown(held, state(held, 12, more=overlay(6, 10, BITS, at=[31, 1])))
+    assert np.array_equal(unused, plain)
+
+
+async def test_overlays_of_the_image_are_drawn_where_the_state_names_their_layer(tmp_path: Path) -> None:
+    """R-15"""
+    with door(tmp_path, CT) as held:
+        image = pydicom.dcmread(corpus.path(CT))
+        image.update(overlay(6, 10, BITS, at=[1, 1]))
+        buffer = io.BytesIO()
+        image.save_as(buffer)
+        held.held.take_bytes(buffer.getvalue())
+        layer = Dataset()
+        layer.add_new(0x60001001, "CS", "L1")
+        found, plain = await shown(held, state(held, 13, more=layer)), await shown(held, state(held, 14))
+        assert np.array_equal(found[:6, :10] != plain[:6, :10], BITS & (plain[:6, :10] != 255))
+        assert np.array_equal(found[6:], plain[6:])
+
+
+async def test_a_bitmap_covers_what_it_has_bits_for(held: Door) -> None:
+    """R-15"""
+    bits = np.zeros((120, 144), bool)
+    bits[:50] = True
+    covering = overlay(120, 144, bits, at=[1, 1])
+    found = await shown(
+        held,
+        state(
+            held, 15, more=covering, ShutterShape="BITMAP", ShutterOverlayGroup=0x6000, ShutterPresentationValue=0x4000
+        ),
+    )
+    assert (found[:50] == 0x40).all()
+    assert np.abs(found[50:] - windowed()[50:]).max() <= 1
+
+
+async def test_images_come_by_their_position_and_not_as_they_are_named(tmp_path: Path) -> None:
+    """R-15"""
+    slices = [f"generated/series/ct_{number:03}.dcm" for number in (7, 3, 5)]
+    with door(tmp_path, *slices) as held:
+        images = [pydicom.dcmread(corpus.path(name), stop_before_pixels=True) for name in slices]
+        series = Dataset()
+        series.SeriesInstanceUID, series.ReferencedImageSequence = images[0].SeriesInstanceUID, []
+        for image in images:
+            named = Dataset()
+            named.ReferencedSOPClassUID, named.ReferencedSOPInstanceUID = image.SOPClassUID, image.SOPInstanceUID
+            series.ReferencedImageSequence.append(named)
+        study = images[0].StudyInstanceUID
+        path = state(held, 16, StudyInstanceUID=study, ReferencedSeriesSequence=[series])
+        answer = await held.get(f"{path}/rendered", 'multipart/related; type="image/png"')
+        found = [part.headers["Content-Location"] for part in parts(answer)]
+        ordered = sorted(images, key=lambda image: float(image.ImagePositionPatient[2]))
+        assert [place.partition("/instances/")[2].partition("/")[0] for place in found] == [
+            image.SOPInstanceUID for image in ordered
+        ]
+
+
+async def test_frames_come_by_their_dimensions(tmp_path: Path) -> None:
+    """R-15"""
+    enhanced = "generated/mod/enhanced_mr_9frames.dcm"
+    with door(tmp_path, enhanced) as held:
+        image = pydicom.dcmread(corpus.path(enhanced))
+        for number, group in enumerate(image.PerFrameFunctionalGroupsSequence):
+            content = Dataset()
+            content.DimensionIndexValues = [1, 9 - number]
+            group.FrameContentSequence = [content]
+        buffer = io.BytesIO()
+        image.save_as(buffer)
+        held.held.take_bytes(buffer.getvalue())
+        named, series = Dataset(), Dataset()
+        named.ReferencedSOPClassUID, named.ReferencedSOPInstanceUID = image.SOPClassUID, image.SOPInstanceUID
+        named.ReferencedFrameNumber = [2, 9, 4]
+        series.SeriesInstanceUID, series.ReferencedImageSequence = image.SeriesInstanceUID, [named]
+        path = state(held, 17, StudyInstanceUID=image.StudyInstanceUID, ReferencedSeriesSequence=[series])
+        answer = await held.get(f"{path}/rendered", 'multipart/related; type="image/png"')
+        found = [part.headers["Content-Location"] for part in parts(answer)]
+        assert [place.partition("/frames/")[2] for place in found] == ["9/rendered", "4/rendered", "2/rendered"]
 
 
 @pytest.mark.parametrize(

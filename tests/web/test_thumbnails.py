@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pydicom
@@ -70,6 +71,35 @@ async def test_the_middle_slice_stands_for_its_series(held: Door) -> None:
     numbers = {pydicom.dcmread(corpus.path(name)).InstanceNumber: name for name in SLICES}
     middle = await held.get(held.at(numbers[sorted(numbers)[2]]) + "/thumbnail")
     assert (await held.get(series + "/thumbnail")).content == middle.content
+
+
+async def test_the_largest_series_of_images_stands_for_its_study(tmp_path: Path) -> None:
+    """R-23; a report beside them does not, however many there are"""
+    with door(tmp_path, *SLICES[:3]) as held:
+        study = held.keys[SLICES[0]].study
+        for number, name in enumerate([CINE, NO_PICTURES[0], NO_PICTURES[0], NO_PICTURES[0], NO_PICTURES[0]]):
+            dataset = pydicom.dcmread(corpus.path(name))
+            dataset.StudyInstanceUID = study
+            dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = f"2.25.47{number}"
+            buffer = io.BytesIO()
+            dataset.save_as(buffer)
+            held.held.take_bytes(buffer.getvalue())
+        series = held.at(SLICES[0]).partition("/instances/")[0]
+        of_study = await held.get(f"/studies/{study}/thumbnail", "image/png")
+        assert of_study.content == (await held.get(f"{series}/thumbnail", "image/png")).content
+        assert of_study.headers["etag"]
+
+
+@pytest.mark.parametrize("level", ["/studies/", "/series/", "/instances/", "/frames/"])
+async def test_every_level_takes_the_same_parameters(held: Door, level: str) -> None:
+    """R-20"""
+    whole = held.at(CINE) + "/frames/1/"
+    path = whole[: whole.index("/", whole.index(level) + len(level))]
+    answer = await held.get(f"{path}/thumbnail?accept=image/png&charset=utf-8&viewport=50,40", "application/json")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "image/png")
+    width, height = opened(answer.content).size
+    assert width <= 50 and height <= 40 and (width, height) != (128, 128)
+    assert (await held.get(f"{path}/thumbnail")).headers["content-type"] == "image/jpeg"
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,8 @@ _SHARED = "52009229"
 
 def of_frame(attributes: Attributes, frame: int, macro: str) -> Attributes | None:
     """The first item of a functional group macro for a frame (0-based), or None."""
-    per_frame = attributes.items(_PER_FRAME)
-    places = per_frame[frame : frame + 1] + attributes.items(_SHARED)[:1]
-    for place in places:
+    for item in attributes.values(_PER_FRAME)[frame : frame + 1] + attributes.values(_SHARED)[:1]:
+        place = Attributes(item if isinstance(item, dict) else {}, attributes.bulk)
         if place.values(macro):
             return place.item(macro)
     return None

@@ -1,7 +1,8 @@
 """A frame as a softcopy presentation state shows it (PS3.4 N.2; R-15).
 
-Modality, VOI and presentation stage are the state's own and stand in place of the image's; then shutter, what is drawn
-in pixels of the image, the displayed area, rotation and flip. Graphics placed on the display are drawn over the area.
+Modality, VOI and presentation stage are the state's own and stand in place of the image's; then shutter, overlays,
+what is drawn in pixels of the image, the displayed area, rotation and flip. Graphics placed on the display are drawn
+over the area.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dicomweb_server.dicom.pixels.arrays import Grey
 from dicomweb_server.dicom.pixels.decode import decode
 from dicomweb_server.dicom.rendering.lut import lut_of
 from dicomweb_server.dicom.rendering.modality import modality_of, significant
+from dicomweb_server.dicom.rendering.overlays import overlaid, shutter
 from dicomweb_server.dicom.rendering.palette import coloured, has_palette
 from dicomweb_server.dicom.rendering.picture import Subject, picture
 from dicomweb_server.dicom.rendering.voi import Ranged, voi_of
@@ -26,7 +28,8 @@ _MOST_GRAPHICS = 2000
 
 def shown(data: bytes, subject: Subject, state: Attributes) -> Image.Image:
     """The frame through the state. Raises Undecodable."""
-    image = Image.fromarray(_shuttered(_graded(data, subject, state), state))
+    shuttered = _shuttered(_graded(data, subject, state), subject, state)
+    image = Image.fromarray(overlaid(shuttered, subject.attributes, state, subject.number))
     image = _annotated(image, subject, state, "PIXEL")
     image = image.crop(_area(image, subject, state))
     image = _annotated(image, subject, state, "DISPLAY")
@@ -74,10 +77,10 @@ def _concerns(item: Attributes, subject: Subject) -> bool:
     return not named or any(not image.values(_FRAMES) or subject.number + 1 in image.numbers(_FRAMES) for image in own)
 
 
-def _shuttered(pixels: Grey, state: Attributes) -> Grey:
-    """Everything outside of the shutter in its grey (PS3.3 C.7.6.11)."""
+def _shuttered(pixels: Grey, subject: Subject, state: Attributes) -> Grey:
+    """Everything outside of the shutter in its grey (PS3.3 C.7.6.11, C.7.6.15)."""
     shapes = set(state.texts("00181600"))
-    if not shapes & {"RECTANGULAR", "CIRCULAR", "POLYGONAL"}:
+    if not shapes & {"RECTANGULAR", "CIRCULAR", "POLYGONAL", "BITMAP"}:
         return pixels
     rows, columns = pixels.shape[:2]
     down, across = np.ogrid[1 : rows + 1, 1 : columns + 1]
@@ -96,6 +99,9 @@ def _shuttered(pixels: Grey, state: Attributes) -> Grey:
             [(column - 1, row - 1) for row, column in zip(corners[::2], corners[1::2], strict=False)], fill=1
         )
         open_ &= np.asarray(mask)
+    bits = shutter(state, subject.number, (rows, columns)) if "BITMAP" in shapes else None
+    if bits is not None:
+        open_ &= ~bits
     covered = pixels.copy()
     covered[~open_] = min(255, state.whole("00181622", 0) >> 8)
     return covered

@@ -1,0 +1,66 @@
+"""The frames that a presentation state is for, in the order in which they are shown (PS3.18 8.3.5.1.6; R-15)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
+
+import numpy as np
+
+from dicomweb_server.dicom.dataset import Attributes
+from dicomweb_server.dicom.rendering.groups import of_frame
+from dicomweb_server.model.ids import InstanceKey, is_uid
+
+T = TypeVar("T")
+
+_CONTENT, _INDEX = "00209111", "00209157"
+_PLACE, _POSITION = "00209113", "00200032"
+_ORIENTED, _ORIENTATION = "00209116", "00200037"
+
+Shown = tuple[T, Attributes, tuple[int, ...]]
+"""An image, what it says of itself, and its frames that are referred to."""
+
+
+def references(key: InstanceKey, state: Attributes) -> Iterator[tuple[InstanceKey, tuple[int, ...]]]:
+    """Every image that a state names, with the frames it names of it."""
+    for series in state.items("00081115"):
+        for image in series.items("00081140"):
+            uids = series.text("0020000E"), image.text("00081155")
+            if all(map(is_uid, uids)):
+                frames = tuple(int(number) for number in image.numbers("00081160"))
+                yield InstanceKey(key.study, *uids, tenant=key.tenant), frames
+
+
+def in_order(found: Sequence[Shown[T]]) -> list[tuple[T, tuple[int, ...]]]:
+    """Frames of an image by their dimension index values, else by position; images by that of their first frame.
+
+    Positions count along the normal of the first image. What lacks them stays in the order of reference.
+    """
+    normal = _normal(found[0][1], found[0][2][0]) if found else None
+    ordered = [(image, attributes, _frames(attributes, frames, normal)) for image, attributes, frames in found]
+    places = [_along(attributes, frames[0], normal) for _, attributes, frames in ordered]
+    if None not in places:
+        ordered = [ordered[at] for at in sorted(range(len(ordered)), key=lambda at: places[at] or 0.0)]
+    return [(image, frames) for image, _, frames in ordered]
+
+
+def _frames(attributes: Attributes, frames: tuple[int, ...], normal: np.ndarray | None) -> tuple[int, ...]:
+    indexes = {frame: _at(attributes, frame, _CONTENT).numbers(_INDEX) for frame in frames}
+    if all(indexes.values()):
+        return tuple(sorted(frames, key=lambda frame: indexes[frame]))
+    places = {frame: _along(attributes, frame, normal) for frame in frames}
+    return frames if None in places.values() else tuple(sorted(frames, key=lambda frame: places[frame] or 0.0))
+
+
+def _at(attributes: Attributes, frame: int, macro: str) -> Attributes:
+    return of_frame(attributes, frame - 1, macro) or attributes
+
+
+def _normal(attributes: Attributes, frame: int) -> np.ndarray | None:
+    directions = _at(attributes, frame, _ORIENTED).numbers(_ORIENTATION)
+    return np.cross(directions[:3], directions[3:]) if len(directions) == 6 else None
+
+
+def _along(attributes: Attributes, frame: int, normal: np.ndarray | None) -> float | None:
+    position = _at(attributes, frame, _PLACE).numbers(_POSITION)
+    return float(np.dot(position, normal)) if normal is not None and len(position) == 3 else None
