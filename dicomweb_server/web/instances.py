@@ -10,9 +10,7 @@ from starlette.types import ASGIApp
 from dicomweb_server.model.errors import NotAcceptable
 from dicomweb_server.model.ids import InstanceKey
 from dicomweb_server.retrieve.shelf import Held
-from dicomweb_server.retrieve.transcoded import can_give
 from dicomweb_server.web import (
-    accept,
     address,
     body,
     bulk,
@@ -43,24 +41,17 @@ async def retrieve(request: Request) -> ASGIApp:
     alone = isinstance(scope, InstanceKey)
     few = len(held) <= transcoding.MADE_BEFORE
     chosen = [(each, await transcoding.instance(request, each, wanted, alone=alone, make=few)) for each in held]
-    given = [(each, form) for each, form in chosen if form is not None]
+    given = [(each, form) for each, form in chosen if isinstance(form, Form)]
     if not given:
-        first = held[0].syntax
-        raise NotAcceptable(
-            f"stored as {first.uid} and cannot be given in any accepted form",
-            available=accept.instance_available(first, can_give(first)),
-        )
+        raise next(form for _, form in chosen if isinstance(form, NotAcceptable))
     return await _instances(request, given, missing=len(held) - len(given))
 
 
 async def single(request: Request, held: Held, wanted: Accepted) -> ASGIApp:
     """One instance alone. Raises NotAcceptable."""
     form = await transcoding.instance(request, held, wanted, alone=True, make=True)
-    if form is None:
-        raise NotAcceptable(
-            f"stored as {held.syntax.uid} and cannot be given in the transfer syntax asked for",
-            available=accept.instance_available(held.syntax, can_give(held.syntax)),
-        )
+    if isinstance(form, NotAcceptable):
+        raise form
     return await _instances(request, [(held, form)], missing=0)
 
 

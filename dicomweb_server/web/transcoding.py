@@ -50,27 +50,30 @@ async def pixels(request: Request, held: Held, wanted: Accepted, *, parts: int, 
             return form
 
 
-async def instance(request: Request, held: Held, wanted: Accepted, *, alone: bool, make: bool) -> Form | None:
-    """The best form of an instance, None where it has none; with ``make`` only after it was made. Raises nothing else.
+async def instance(request: Request, held: Held, wanted: Accepted, *, alone: bool, make: bool) -> Form | NotAcceptable:
+    """The best form of an instance, or why it has none; with ``make`` only after it was made.
 
     A transcoding that fails is tried in the next form that is accepted; without ``make``, one that failed before.
     """
+    made = services_of(request).transcoded
     refused: frozenset[str] = frozenset()
+    reason: NotAcceptable | None = None
     while True:
         can = can_give(held.syntax, refused=refused)
         form = accept.for_instance(wanted, held.syntax, can, parts=1 if alone else 2)
-        if form is None or not is_transcoded(held, form):
+        if form is None:
+            told = f"stored as {held.syntax.uid} and cannot be given in any accepted form"
+            return _because(reason, NotAcceptable(told, available=accept.instance_available(held.syntax, can)))
+        if not is_transcoded(held, form):
             return form
-        made = services_of(request).transcoded
-        if not make:
-            if not await made.failed(held, form.syntax):
-                return form
-            refused |= {form.syntax}
-            continue
         try:
-            await made.file(held, form.syntax)
-        except NotAcceptable:
+            if make:
+                await made.file(held, form.syntax)
+            elif await made.failed(held, form.syntax):
+                raise NotAcceptable("it could not be transcoded when it was tried before")
+        except NotAcceptable as error:
             refused |= {form.syntax}
+            reason = error
         else:
             return form
 

@@ -39,7 +39,7 @@ async def archive(request: Request, asked_for: Range) -> ASGIApp:
     as_files = Accepted((replace(asked_for, kind=accept.DICOM, syntax=asked_for.syntax or "*"),))
     few = len(held) <= transcoding.MADE_BEFORE
     chosen = [(each, await transcoding.instance(request, each, as_files, alone=True, make=few)) for each in held]
-    given = [(each, form) for each, form in chosen if form is not None]
+    given = [(each, form) for each, form in chosen if isinstance(form, Form)]
     if not given:
         raise NotAcceptable("no instance can be given in the transfer syntax asked for", available=(accept.ZIP,))
     etag = f'"{_named(scope, given)[:32]}"'

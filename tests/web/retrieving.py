@@ -13,6 +13,7 @@ import httpx
 from starlette.types import Message, Scope
 
 from dicomweb_server.model.ids import InstanceKey
+from dicomweb_server.pool.base import Pool
 from dicomweb_server.retrieve.bulkdata import Bulkdata
 from dicomweb_server.retrieve.derived import Derived
 from dicomweb_server.retrieve.frames import Frames
@@ -60,7 +61,9 @@ def instance_path(key: InstanceKey) -> str:
 
 
 @contextmanager
-def door(folder: Path, *names: str) -> Iterator[Door]:
+def door(folder: Path, *names: str, pool: Pool | None = None) -> Iterator[Door]:
+    """``pool`` draws and decodes; without one it is done right here."""
+    pool = pool or HerePool()
     with holding(folder) as held:
         keys = held.take_all(names)
         shelf = Shelf(held.catalog, held.objects)
@@ -69,15 +72,15 @@ def door(folder: Path, *names: str) -> Iterator[Door]:
             catalog=held.catalog,
             objects=held.objects,
             receive=held.receive,
-            pool=HerePool(),
+            pool=pool,
             shelf=shelf,
             frames=Frames(shelf),
             metadata=Metadata(shelf),
             bulkdata=Bulkdata(shelf),
             search=Search(held.catalog),
-            rendered=Rendered(shelf, HerePool(), derived),
-            thumbnails=Thumbnails(Rendered(shelf, HerePool())),
-            transcoded=TranscodedForms(Rendered(shelf, HerePool()), derived),
+            rendered=Rendered(shelf, pool, derived),
+            thumbnails=Thumbnails(Rendered(shelf, pool)),
+            transcoded=TranscodedForms(Rendered(shelf, pool), derived),
         )
         yield Door(held, services, keys)
 

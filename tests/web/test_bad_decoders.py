@@ -1,0 +1,110 @@
+"""A decoder that crashes, leaves, hangs or eats memory costs its own request, with a reason; the next one is served."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, ParamSpec, TypeVar
+
+import pytest
+
+from dicomweb_server.dicom.drawing import PRELOAD
+from dicomweb_server.pool.processes import ProcessPool
+from tests.pool import work
+from tests.web.retrieving import Door, door
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+RLE = "generated/ts/ct_rle.dcm"
+SECONDS = 2.0
+BAD: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
+    "crash": (work.crash, ()),
+    "leave": (work.leave, ()),
+    "hang": (work.hang, ()),
+    "eat": (work.eat, (2 << 30,)),
+}
+
+
+@dataclass
+class Decoders:
+    """Real processes; in place of what is asked of them first comes what is named in ``next``."""
+
+    processes: ProcessPool
+    next: list[str] = field(default_factory=list)
+
+    async def run(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        if self.next:
+            bad, given = BAD[self.next.pop()]
+            await self.processes.run(bad, *given)
+        return await self.processes.run(work, *args, **kwargs)
+
+    def run_blocking(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        return self.processes.run_blocking(work, *args, **kwargs)
+
+    def close(self) -> None:
+        self.processes.close()
+
+
+@pytest.fixture(scope="module")
+def decoders() -> Iterator[Decoders]:
+    pool = Decoders(ProcessPool(processes=2, seconds=SECONDS, memory=1 << 30, preload=PRELOAD))
+    pool.run_blocking(work.own_pid)
+    yield pool
+    pool.close()
+
+
+@pytest.fixture
+def held(tmp_path: Any, decoders: Decoders) -> Iterator[Door]:
+    """Anew each time: what was made once is not made again."""
+    with door(tmp_path, RLE, pool=decoders) as found:
+        yield found
+
+
+def asked(held: Door, what: str) -> tuple[str, str]:
+    """Path and Accept."""
+    key = held.keys[RLE]
+    by_uid = f"/wado?requestType=WADO&studyUID={key.study}&seriesUID={key.series}&objectUID={key.instance}"
+    return {
+        "rendered": (held.at(RLE) + "/rendered", "image/png"),
+        "frame rendered": (held.at(RLE) + "/frames/1/rendered", "image/jpeg"),
+        "wado": (by_uid, "image/jpeg"),
+        "frame": (held.at(RLE) + "/frames/1", "application/octet-stream"),
+        "instance": (held.at(RLE), "application/dicom"),
+        "wado file": (by_uid + "&contentType=application/dicom", "*/*"),
+        "series": (held.at(RLE).partition("/instances/")[0] + "/rendered", 'multipart/related; type="image/png"'),
+    }[what]
+
+
+@pytest.mark.parametrize(
+    ("what", "bad"),
+    [
+        *(("rendered", bad) for bad in BAD),
+        *(("frame", bad) for bad in BAD),
+        *((what, "crash") for what in ("frame rendered", "wado", "instance", "wado file", "series")),
+        ("wado", "eat"),
+        ("instance", "eat"),
+    ],
+)
+async def test_it_is_refused_with_a_reason_and_the_next_is_served(
+    held: Door, decoders: Decoders, what: str, bad: str
+) -> None:
+    path, accept = asked(held, what)
+    decoders.next = [bad]
+    refused = await held.get(path, accept)
+    assert refused.status_code == 406
+    assert {"crash": "died", "leave": "died", "hang": "killed", "eat": "memory"}[bad] in refused.text
+    assert decoders.next == []
+    assert (await held.get(path, accept)).status_code == 200
+    assert len(decoders.processes.pids) <= 2
+
+
+@pytest.mark.parametrize("bad", BAD)
+@pytest.mark.parametrize("query", ["", "?viewport=300,300"])
+async def test_a_thumbnail_is_then_the_icon(held: Door, decoders: Decoders, bad: str, query: str) -> None:
+    decoders.next = [bad]
+    icon = await held.get(f"{held.at(RLE)}/thumbnail{query}", "image/jpeg")
+    assert icon.status_code == 200
+    picture = await held.get(f"{held.at(RLE)}/thumbnail{query}", "image/jpeg")
+    assert picture.status_code == 200
+    assert picture.content != icon.content
