@@ -60,6 +60,11 @@ class Range:
         return self.kind == "*/*"
 
 
+_DICOM_ONLY = frozenset({DICOM, OCTET_STREAM, "image/jls", "image/dicom-rle", "image/jphc", "image/jpx", "image/jxl"})
+_RENDERED_ONLY = frozenset({"image/png", "image/gif", "image/jph", "text/html", "text/rtf", "application/pdf"})
+"""Those that are both, such as image/jpeg, are read by the resource (C-23)."""
+
+
 @dataclass(frozen=True, eq=False)
 class Accepted:
     """Every range, best first: by weight, then as listed (C-24). Equal only to itself, so that it is a cheap key."""
@@ -70,15 +75,16 @@ class Accepted:
     def of(header: str | None, parameter: str | None = None, *, strict: bool = False) -> Accepted:
         """The parameter goes before the header (C-21). Without either: ``*/*``, or when ``strict`` 406 (C-20).
 
-        Raises NotAcceptable in that case, and BadRequest for wildcards in the parameter.
+        Raises NotAcceptable in that case, and BadRequest for wildcards in the parameter, and when ``strict`` for types
+        of DICOM and of rendered resources in one request (C-23).
         """
         if parameter:
-            return _parameter(parameter[:LONGEST])
+            return _both(parameter[:LONGEST], (header or "")[:LONGEST], strict)
         if header is None or not header.strip():
             if strict:
                 raise NotAcceptable("the request has no Accept header")
             header = "*/*"
-        return _header(header[:LONGEST])
+        return _checked(header[:LONGEST]) if strict else _header(header[:LONGEST])
 
 
 @lru_cache(maxsize=1024)
@@ -87,10 +93,21 @@ def _header(text: str) -> Accepted:
 
 
 @lru_cache(maxsize=256)
-def _parameter(text: str) -> Accepted:
-    accepted = _header(text)
-    if any("*" in each.kind for each in accepted.ranges):
+def _both(parameter: str, header: str, strict: bool) -> Accepted:
+    """What the parameter names, and where nothing of that can be given, what the header does (C-24)."""
+    named = _header(parameter)
+    if any("*" in each.kind for each in named.ranges):
         raise BadRequest("the accept parameter takes no wildcards")
+    further = (_checked(header) if strict else _header(header)).ranges if header else ()
+    return Accepted((*named.ranges, *(each for each in further if not each.wild)))
+
+
+@lru_cache(maxsize=256)
+def _checked(text: str) -> Accepted:
+    accepted = _header(text)
+    kinds = {each.kind.lower() for each in accepted.ranges}
+    if kinds & _DICOM_ONLY and kinds & _RENDERED_ONLY:
+        raise BadRequest("types of DICOM and of rendered resources are accepted together")
     return accepted
 
 

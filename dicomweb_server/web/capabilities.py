@@ -14,7 +14,9 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from dicomweb_server.dicom.rendering.media import IMAGES, REPORTS
+from dicomweb_server.dicom.syntaxes import EXPLICIT_LE, MEDIA_TYPES, OCTET_STREAM, TARGETS
 from dicomweb_server.web import address, datasets, rendered_request, stow, thumbnails, wado_uri
+from dicomweb_server.web.accept import DICOM, ZIP
 from dicomweb_server.web.mediatypes import content_type
 from dicomweb_server.web.resource import Resource
 
@@ -101,9 +103,30 @@ def _method(path: str, name: str) -> Method:
         return Method(name, query=rendered_request.PARAMETERS, gives=(*IMAGES, *REPORTS, "application/pdf"))
     if name in ("GET", "HEAD") and path.endswith("/thumbnail"):
         return Method(name, query=thumbnails.PARAMETERS, gives=IMAGES)
+    if name in ("GET", "HEAD") and path.endswith("/metadata"):
+        return Method(name, query=("accept",), gives=tuple(datasets.METADATA))
+    if name in ("GET", "HEAD") and path.endswith(("/frames/{frames}", "/pixeldata", "/bulkdata", "/{path:path}")):
+        return Method(name, query=("accept",), gives=tuple(_pixels()))
+    if name in ("GET", "HEAD") and path.startswith("/studies/"):
+        return Method(name, query=("accept",), gives=tuple(_files()))
     if name in ("GET", "HEAD") and path in ("", "/wado"):
         return Method(name, query=wado_uri.PARAMETERS, gives=("application/dicom", *IMAGES, *REPORTS))
     return Method(name)
+
+
+def _pixels() -> Iterator[str]:
+    """Media types of pixel data, each with the transfer syntaxes it may come in (T-01)."""
+    yield f"{OCTET_STREAM}; transfer-syntax={EXPLICIT_LE}"
+    for kind, syntaxes in MEDIA_TYPES.items():
+        yield from (f"{kind}; transfer-syntax={syntax}" for syntax in syntaxes)
+
+
+def _files() -> Iterator[str]:
+    """Media types of instances. Those that have to be made are named; as stored they may come in others as well."""
+    for syntax in sorted(TARGETS):
+        yield f"{DICOM}; transfer-syntax={syntax}"
+    yield f"{DICOM}; transfer-syntax=*"
+    yield ZIP
 
 
 def _json(base: str, resources: dict[str, list[Method]]) -> bytes:

@@ -11,9 +11,10 @@ import orjson
 from starlette.requests import Request
 
 from dicomweb_server.dicom.xmlmodel import to_xml
-from dicomweb_server.model.errors import NotAcceptable
+from dicomweb_server.model.errors import BadRequest, NotAcceptable
 from dicomweb_server.web import params
 from dicomweb_server.web.mediatypes import ContentType, content_type, members
+from dicomweb_server.web.services import services_of
 
 
 class Form(StrEnum):
@@ -37,21 +38,31 @@ _Q = re.compile(r"0(\.\d{0,3})?|1(\.0{0,3})?")
 
 
 def form(request: Request, offered: Sequence[Form]) -> Form:
-    """The best of ``offered``; the first is what a wildcard means (C-26). Raises NotAcceptable.
+    """The best of ``offered``; the first is what a wildcard means (C-26). Raises NotAcceptable, BadRequest.
 
     The ``accept`` parameter goes before the header (C-21); what cannot be understood in either is passed over (C-25).
     """
     asked = params.single(request, "accept")
-    accepts = asked.value if asked is not None else request.headers.get("accept", "*/*")
+    header = request.headers.get("accept")
+    if header is None and not (asked and asked.value) and services_of(request).strict_accept:
+        raise NotAcceptable("the request has no Accept header", available=tuple(offered))
+    if asked is not None and "*" in asked.value:
+        raise BadRequest("the accept parameter takes no wildcards")
+    chosen = _best(asked.value, offered) if asked is not None else None
+    chosen = chosen or _best("*/*" if header is None else header, offered)
+    if chosen is None:
+        raise NotAcceptable("none of the accepted types can be given here", available=tuple(offered))
+    return chosen
+
+
+def _best(accepts: str, offered: Sequence[Form]) -> Form | None:
     weights: dict[Form, float] = {}
     for member in (content_type(text) for text in members(accepts[:8192])):
         meant = _meant(member, offered) if member is not None else None
         if member is not None and meant is not None and meant in offered:
             weights.setdefault(meant, _weight(member))
     wanted = [meant for meant, weight in weights.items() if weight > 0]
-    if not wanted:
-        raise NotAcceptable("none of the accepted types can be given here", available=tuple(offered))
-    return max(wanted, key=lambda meant: weights[meant])
+    return max(wanted, key=lambda meant: weights[meant]) if wanted else None
 
 
 def _meant(member: ContentType, offered: Sequence[Form]) -> Form | None:

@@ -44,3 +44,22 @@ async def test_a_preflight_is_no_question_about_capabilities() -> None:
     async with making.client() as client:
         answer = await client.options("/dicomweb/", headers=asking)
     assert (answer.status_code, answer.content) == (204, b"")
+
+
+async def test_the_capabilities_name_parameters_types_and_syntaxes() -> None:
+    """K-03"""
+    async with making.client() as client:
+        answer = await client.options("/dicomweb/", headers={"accept": "application/json"})
+    told = answer.json()
+    gets = {each["path"]: method for each in told["resources"] for method in each["methods"] if method["name"] == "GET"}
+    assert told["characterSets"] == ["utf-8"]
+    keys = {"PatientID", "00100020", "fuzzymatching", "emptyvaluematching", "multiplevaluematching", "limit", "offset"}
+    assert keys <= set(gets["/studies"]["query"])
+    frames = gets["/studies/{study}/series/{series}/instances/{instance}/frames/{frames}"]["gives"]
+    assert "image/jls; transfer-syntax=1.2.840.10008.1.2.4.80" in frames
+    assert "application/octet-stream; transfer-syntax=1.2.840.10008.1.2.1" in frames
+    assert "application/dicom; transfer-syntax=1.2.840.10008.1.2.1" in gets["/studies/{study}"]["gives"]
+    assert "application/dicom+json" in gets["/studies/{study}/metadata"]["gives"]
+    rendered = gets["/studies/{study}/rendered"]
+    assert {"viewport", "window", "quality"} <= set(rendered["query"])
+    assert "image/jpeg" in rendered["gives"]
