@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING
 
 from dicomweb_server.assembly.backends import Backends
 from dicomweb_server.model.ids import InstanceKey
-from dicomweb_server.model.records import Origin
+from dicomweb_server.model.records import Derived, Origin
 from dicomweb_server.settings import Settings
 
+ISSUER = "00100021"
+
 if TYPE_CHECKING:
+    from dicomweb_server.dicom.coerce import Coercion
     from dicomweb_server.ingest.receive import Receive
 
 
@@ -32,11 +35,34 @@ def open_receive(settings: Settings, backends: Backends) -> Iterator[Receive]:
         quiet_seconds=settings.ingest.series_quiet_seconds,
         source_of=_source_of(settings, backends),
     )
-    receive = Receive(commit, read=partial(read_staged, zero_preamble=settings.ingest.zero_preamble))
+    receive = Receive(
+        commit,
+        read=partial(read_staged, zero_preamble=settings.ingest.zero_preamble),
+        coercion=_coercion(settings, commit.source_of),
+    )
     try:
         yield receive
     finally:
         receive.close()
+
+
+def _coercion(
+    settings: Settings, source_of: Callable[[Origin, InstanceKey], str | None]
+) -> Callable[[Origin, Derived], Coercion | None]:
+    """The issuer of PatientIDs that name none, by where they come from (S-13)."""
+    from dicomweb_server.dicom.coerce import Coercion
+
+    issuers = {each.name: each.issuer for each in settings.sources if each.issuer}
+    pushed = settings.ingest.issuer
+
+    def coercion(origin: Origin, derived: Derived) -> Coercion | None:
+        if not (issuers or pushed) or derived.metadata.get(ISSUER, {}).get("Value"):
+            return None
+        source = source_of(origin, derived.key)
+        issuer = issuers.get(source, "") if source is not None else pushed
+        return Coercion({int(ISSUER, 16): ("LO", issuer)}, source or origin.calling_aet or "") if issuer else None
+
+    return coercion
 
 
 def _source_of(settings: Settings, backends: Backends) -> Callable[[Origin, InstanceKey], str | None]:

@@ -16,13 +16,14 @@ from dicomweb_server.sources.base import Source
 @contextmanager
 def open_sources(settings: Settings, backends: Backends) -> Iterator[dict[str, Source]]:
     """The sources by name, in the order in which they are asked."""
+    from dicomweb_server.sources.issuing import Issuing
     from dicomweb_server.sources.watched import Watched
 
     opened: dict[str, Source] = {}
     try:
         for wanted in settings.sources:
             source = (_pacs if wanted.kind == "pacs" else _dicomweb)(settings, wanted, backends)
-            opened[wanted.name] = Watched(source)
+            opened[wanted.name] = Watched(Issuing(source, wanted.issuer) if wanted.issuer else source)
         yield opened
     finally:
         for source in opened.values():

@@ -6,7 +6,7 @@ import hashlib
 import struct
 from collections.abc import Iterator
 
-from dicomweb_server.dicom.elements import UNDEFINED, DataSet, Element, Fragments, Walked
+from dicomweb_server.dicom.elements import UNDEFINED, DataSet, Element, Fragments, Walked, find
 from dicomweb_server.dicom.framing import BITS, number_of, pixel_word
 from dicomweb_server.dicom.identity import identity
 from dicomweb_server.dicom.jsonmodel import WORD, swapped
@@ -16,6 +16,10 @@ from dicomweb_server.dicom.source import Source
 from dicomweb_server.dicom.syntaxes import EXPLICIT_LE
 from dicomweb_server.dicom.tags import LONG_VRS, PIXEL_TAGS
 from dicomweb_server.model.records import Span
+
+ORIGINAL_ATTRIBUTES, MODIFYING_SYSTEM = 0x04000561, 0x04000563
+MODIFIED_BY = "dicomweb-server"
+"""In the record of a change made on arrival (PS3.3 C.12.1.1.9)."""
 
 _CHUNK = 1 << 20
 _MAX_SHORT = 65534
@@ -155,10 +159,22 @@ def _chunks(stream: Source, span: Span, word: int) -> Iterator[bytes]:
 def same_content(one: Source, other: Source) -> bool:
     """Whether both hold the same data set.
 
-    Preamble, group 2, group lengths and the native encoding (VR form, endianness, deflation) do not count;
+    Preamble, group 2, group lengths and the native encoding (VR form, endianness, deflation) do not count, nor does
+    the record of what was changed on arrival;
     compressed pixel data is compared byte by byte. Both are read once, in pieces. Raises Rejected.
     """
     return _content(one) == _content(other)
+
+
+def _is_ours(element: Element) -> bool:
+    """Whether an element is no more than the record of what was changed here on arrival."""
+    items = element.value
+    return element.tag == ORIGINAL_ATTRIBUTES and isinstance(items, list) and all(map(_by_us, items))
+
+
+def _by_us(item: DataSet) -> bool:
+    by = find(item, MODIFYING_SYSTEM)
+    return by is not None and isinstance(by.value, bytes) and by.value.decode("latin-1").strip() == MODIFIED_BY
 
 
 def _content(source: Source) -> bytes:
@@ -192,6 +208,6 @@ def _content(source: Source) -> bytes:
                 digest.update(struct.pack("<IcI", element.tag, b"v", element.length))
                 value(element, little)
 
-    data_set([element for element in walked.elements if element.tag >= 0x00040000], walked.little_endian)
+    data_set([each for each in walked.elements if each.tag >= 0x00040000 and not _is_ours(each)], walked.little_endian)
     digest.update(file.syntax.uid.encode() if file.syntax.encapsulated else b"native")
     return digest.digest()

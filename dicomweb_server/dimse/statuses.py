@@ -25,6 +25,7 @@ UNRECOGNISED_OPERATION = 0x0211
 OUT_OF_RESOURCES = 0xA700
 MISMATCH = 0xA900
 ELEMENTS_DISCARDED = 0xB006
+COERCED = 0xB000
 CANNOT_UNDERSTAND = 0xC000
 
 STATUS: dict[type[DicomwebError], int] = {
@@ -58,6 +59,8 @@ STORED = Answer(SUCCESS)
 
 
 def of_outcome(outcome: Outcome) -> Answer:
+    if outcome.coerced and FATES[outcome.fate][0] == SUCCESS:
+        return Answer(COERCED, "the issuer of the patient id was added")
     return Answer(*FATES[outcome.fate])
 
 

@@ -33,7 +33,9 @@ class Waiting:
         door = str(self.handed.origin.door)
         metrics.RECEIVED.labels(door, str(fate)).inc()
         metrics.RECEIVED_BYTES.labels(door).inc(self.handed.size)
-        self.handed.answer.set_result(Outcome(self.derived.key, self.derived.sop_class, fate, self.derived.warnings))
+        derived = self.derived
+        outcome = Outcome(derived.key, derived.sop_class, fate, derived.warnings, derived.coerced)
+        self.handed.answer.set_result(outcome)
 
     def fail(self, error: Exception) -> None:
         self.handed.fail(error)

@@ -15,12 +15,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+from dicomweb_server.dicom.coerce import Coercion
 from dicomweb_server.dicom.rewrite import same_content
 from dicomweb_server.dicom.source import BytesSource, FileSource, Source
 from dicomweb_server.ingest.arrivals import Capacity, Gate, Handed, Inbox, Waiting
 from dicomweb_server.ingest.commit import GroupCommit
 from dicomweb_server.ingest.deciding import Compared
-from dicomweb_server.ingest.staged import read_staged
+from dicomweb_server.ingest.staged import coerced, read_staged
 from dicomweb_server.model.errors import BackendFailed, DicomwebError, NotFound, OutOfResources, Rejected
 from dicomweb_server.model.records import LOCAL, Derived, Origin, Outcome, Principal, Version
 from dicomweb_server.objects import layout
@@ -48,12 +49,14 @@ class Receive:
         same_content: SameContent = same_content,
         threads: int = 2,
         capacity: Capacity | None = None,
+        coercion: Callable[[Origin, Derived], Coercion | None] = lambda origin, derived: None,
         new_version: Callable[[], str] = lambda: secrets.token_hex(8),
     ) -> None:
         capacity = capacity or Capacity()
         self._commit = commit
         self._objects = commit.objects
         self._read = read
+        self._coercion = coercion
         self._same_content = same_content
         self._new_version = new_version
         self._gate = Gate(capacity)
@@ -128,7 +131,10 @@ class Receive:
         try:
             with self._reading:
                 derived = self._read(handed.staged, principal.tenant)
-            _check(derived, **expected)
+                _check(derived, **expected)
+                coercion = self._coercion(handed.origin, derived)
+                if coercion is not None:
+                    derived = coerced(handed.staged, derived, coercion)
             version = self._new_version()
             waiting = Waiting(handed, derived, version, layout.instance(derived.key, version))
         except Exception as error:  # whoever waits for the answer must learn of every failure

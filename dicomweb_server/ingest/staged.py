@@ -9,8 +9,10 @@ from __future__ import annotations
 import errno
 import os
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
+from dicomweb_server.dicom.coerce import Coercion, write_coerced
 from dicomweb_server.dicom.derive import derive
 from dicomweb_server.dicom.part10 import Head, file_meta, read_head
 from dicomweb_server.dicom.source import BytesSource, FileSource, Source
@@ -39,6 +41,21 @@ def read_staged(staged: Path, tenant: str, *, zero_preamble: bool = True) -> Der
             return derived
     except OSError as error:
         raise translated(error) from error
+
+
+def coerced(staged: Path, derived: Derived, coercion: Coercion) -> Derived:
+    """Change the file, and derive it again. Raises Rejected, OutOfResources, BackendFailed."""
+    whole = staged.with_suffix(".whole")
+    try:
+        with FileSource(staged) as source, open(whole, "xb") as file:
+            write_coerced(source, coercion, datetime.now(UTC), file)
+        whole.replace(staged)
+        with FileSource(staged) as again:
+            return replace(derive(again, tenant=derived.key.tenant), warnings=derived.warnings, coerced=True)
+    except OSError as error:
+        raise translated(error) from error
+    finally:
+        whole.unlink(missing_ok=True)
 
 
 def translated(error: OSError) -> BackendFailed:

@@ -48,6 +48,8 @@ class Derived:
     size: int
     """Bytes of the whole file."""
     warnings: tuple[str, ...] = ()
+    coerced: bool = False
+    """Values were changed on arrival, as the data set itself records."""
 
 
 class Door(StrEnum):
@@ -102,6 +104,7 @@ class Outcome:
     sop_class: str
     fate: Fate
     warnings: tuple[str, ...] = ()
+    coerced: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,6 +125,8 @@ class Ingest:
     """Other content under the same UIDs: keep-first, replace (as a new version) or refuse."""
     series_quiet_seconds: float = 5.0
     """A pushed series is at rest when nothing came for so long."""
+    issuer: str = ""
+    """Issuer of PatientID given to what is pushed without one, so that two sites' patients stay apart. Empty: none."""
     zero_preamble: bool = True
     """Empty the 128 bytes before DICM, which can make a file pass for a program."""
     max_instance_bytes: int = 8 << 30

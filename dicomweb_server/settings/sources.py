@@ -61,6 +61,8 @@ class SourceSettings:
     """PEM file of its key. Empty: in tls_cert."""
     search: str = "merge"
     """merge: asked with every search for studies; local: only when a study is opened."""
+    issuer: str = ""
+    """Issuer of PatientID given to what comes from it without one, so that two sites' patients stay apart."""
     deleted: str = "keep"
     """keep or remove: what becomes of what came from it and is no longer there, once the study is opened again."""
     search_seconds: float = 5.0

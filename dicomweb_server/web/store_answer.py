@@ -12,6 +12,7 @@ from dicomweb_server.model.records import DicomJson, Fate, Outcome
 OUT_OF_RESOURCES = 0xA700
 CANNOT_UNDERSTAND = 0xC000
 PROCESSING_FAILURE = 0x0110
+COERCED = 0xB000
 DUPLICATE = 0x0111
 """Another content is here under the same UIDs, and stays (PS3.7 C.5.10)."""
 
@@ -48,7 +49,8 @@ class StoreAnswer:
     def status(self) -> int:
         """200 all, 202 some, 409 none though they could be read, 400 none because they could not (S-08)."""
         if self.stored:
-            return 202 if self.failed else 200
+            coerced = any(outcome.coerced for outcome in self.stored)
+            return 202 if self.failed or coerced else 200
         unreadable = all(reason >= CANNOT_UNDERSTAND for _, _, reason in self.failed)
         return 400 if unreadable else 409
 
@@ -86,10 +88,12 @@ class StoreAnswer:
         return f"{self.base}/studies/{studies.pop()}" if len(studies) == 1 else None
 
     def _stored(self, outcome: Outcome) -> DicomJson:
+        warning = {"00081196": _element("US", COERCED)} if outcome.coerced else {}
         return {
             "00081150": _element("UI", outcome.sop_class),
             "00081155": _element("UI", outcome.key.instance),
             "00081190": _element("UR", instance_url(self.base, outcome.key)),
+            **warning,
         }
 
 
