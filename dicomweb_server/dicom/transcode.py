@@ -6,14 +6,15 @@ lossless target; only their order (interleaved) and, for JPEG and JPEG 2000 sour
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dicomweb_server.dicom import syntaxes
+from dicomweb_server.dicom.pixels.arrays import Cells
 from dicomweb_server.dicom.pixels.colour import as_rgb
 from dicomweb_server.dicom.pixels.decode import Frame, decode
 from dicomweb_server.dicom.pixels.encode import encode
-from dicomweb_server.dicom.pixels.facts import ImageFacts
+from dicomweb_server.dicom.pixels.facts import Element, ImageFacts
 from dicomweb_server.dicom.pixels.native import to_native
 from dicomweb_server.dicom.syntaxes import TARGETS
 from dicomweb_server.model.errors import NotAcceptable
@@ -47,12 +48,24 @@ def transcode(data: bytes, facts: ImageFacts, target: str, *, quality: int = 90)
     if target == syntaxes.EXPLICIT_LE:
         return Transcoded(to_native(frame.cells, bits_allocated=facts.cell_bits), _described(frame, facts))
     if target in _LOSSY_METHODS:
+        if not _within_stored_bits(frame.cells, facts):
+            raise NotAcceptable("bits outside of those stored stand no loss", available=(syntaxes.EXPLICIT_LE,))
         frame = as_rgb(frame)
+        # What is lost may lead past the bits that were stored: readers would cut it off there
+        facts = replace(facts, bits_stored=facts.cell_bits, high_bit=facts.cell_bits - 1)
     encoded, photometric = encode(frame, facts, target, quality)
     attributes = _described(Frame(frame.cells, photometric), facts)
     if target in _LOSSY_METHODS:
         attributes |= _lossy(len(to_native(frame.cells, bits_allocated=facts.cell_bits)) / len(encoded), target)
     return Transcoded(encoded, attributes)
+
+
+def _within_stored_bits(cells: Cells, facts: ImageFacts) -> bool:
+    stored = facts.bits_stored
+    if facts.bits_allocated == 1 or facts.element is not Element.INTEGER or stored >= facts.cell_bits:
+        return True
+    low, high = (-1 << (stored - 1), (1 << (stored - 1)) - 1) if facts.signed else (0, (1 << stored) - 1)
+    return facts.high_bit == stored - 1 and low <= int(cells.min()) and int(cells.max()) <= high
 
 
 def _described(frame: Frame, facts: ImageFacts) -> DicomJson:

@@ -23,6 +23,7 @@ from dicomweb_server.model.errors import NotAcceptable
 from dicomweb_server.model.records import DicomJson
 
 PIXEL_DATA = 0x7FE00010
+FRAMES = 0x00280008
 LOSSY = 0x00282110
 """What came out of a lossy encoding stays so when it is decoded (PS3.3 C.7.6.1.1.5)."""
 _FIRST_PIXEL_TAG = 0x7FE00000
@@ -44,6 +45,8 @@ def write_transcoded(source: Source, target: str, out: BinaryIO, *, quality: int
     uids = identity(walked.elements, file.head)
     with tempfile.SpooledTemporaryFile(_IN_MEMORY) as pixels:
         attributes = _write_pixels(found, target, quality, pixels) if found.index is not None else {}
+        if found.index is not None and found.attributes.whole(f"{FRAMES:08X}", 1) != found.index.count:
+            attributes |= {f"{FRAMES:08X}": {"vr": "IS", "Value": [found.index.count]}}
         if file.syntax.lossy and find(walked.elements, LOSSY) is None:
             attributes |= {f"{LOSSY:08X}": {"vr": "CS", "Value": ["01"]}}
         writer = Writer(file, walked, file_meta(uids.sop_class, uids.sop_instance, target))

@@ -26,6 +26,8 @@ def encode(frame: Frame, facts: ImageFacts, target: str, quality: int) -> tuple[
     """
     if facts.element is not Element.INTEGER:
         raise NotAcceptable("float pixels are always native", available=(syntaxes.EXPLICIT_LE,))
+    if frame.photometric == "PALETTE COLOR" and target in _LOSSY:
+        raise NotAcceptable("the indexes of a palette stand no loss", available=(syntaxes.EXPLICIT_LE,))
     widest, encoder = ENCODERS[target]
     if facts.cell.itemsize * 8 > widest:
         raise NotAcceptable(f"{target} holds no {facts.bits_allocated}-bit cells", available=(syntaxes.EXPLICIT_LE,))
@@ -122,6 +124,8 @@ ENCODERS: dict[str, tuple[int, Encoder]] = {
     syntaxes.HTJ2K: (16, _htj2k),
 }
 """The widest cell in bits of each target, and its encoder."""
+
+_LOSSY = {syntaxes.JPEG_BASELINE, syntaxes.JPEG_LS_NEAR, syntaxes.JPEG_2000, syntaxes.HTJ2K}
 
 _COLOURS = {
     syntaxes.JPEG_BASELINE: "YBR_FULL_422",
