@@ -52,12 +52,14 @@ async def client(receive: ReadingReceive) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def post(client: httpx.AsyncClient, *parts: Part, root: str = "application/dicom+json") -> httpx.Response:
+async def post(
+    client: httpx.AsyncClient, *parts: Part, root: str = "application/dicom+json", start: str = ""
+) -> httpx.Response:
     pieces = []
     for headers, content in parts:
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         pieces.append(f"--B\r\n{lines}\r\n".encode() + content + b"\r\n")
-    kind = f'multipart/related; type="{root}"; boundary=B'
+    kind = f'multipart/related; type="{root}"; boundary=B{start}'
     return await client.post(STUDIES, content=b"".join(pieces) + b"--B--", headers={"content-type": kind})
 
 
@@ -168,3 +170,15 @@ async def test_metadata_that_is_none_is_refused(
 async def test_xml_that_is_none_is_refused(client: httpx.AsyncClient, document: bytes) -> None:
     answer = await post(client, ({"Content-Type": "application/dicom+xml"}, document), root="application/dicom+xml")
     assert answer.status_code == 400
+
+
+async def test_the_root_part_may_stand_anywhere_and_be_named_by_start(
+    client: httpx.AsyncClient, receive: ReadingReceive
+) -> None:
+    """P-08"""
+    kind, metadata = json(IMAGE)
+    root = {**kind, "Content-ID": "<root>"}
+    pixels = bulk("application/octet-stream", PIXELS)
+    answer = await post(client, pixels, (root, metadata), start='; start="<root>"')
+    assert answer.status_code == 200
+    assert stored(receive).PixelData == PIXELS
