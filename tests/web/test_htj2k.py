@@ -11,9 +11,14 @@ import pytest
 from pydicom.encaps import encapsulate
 from pydicom.pixels import get_decoder
 
+from dicomweb_server.catalog.base import AnnouncedSeries
 from dicomweb_server.dicom import syntaxes
 from dicomweb_server.ingest.deletion import Delete
+from dicomweb_server.ingest.eviction import Evict
+from dicomweb_server.model.ids import SeriesKey
 from dicomweb_server.model.messages import Kind, Ticket
+from dicomweb_server.model.records import Door as DoorKind
+from dicomweb_server.model.records import Origin
 from dicomweb_server.objects import layout
 from dicomweb_server.preprocess.thumbnails import Preprocess
 from dicomweb_server.signals.memory import MemorySignals
@@ -112,3 +117,22 @@ def test_it_goes_with_its_instance(tmp_path: Path) -> None:
         assert kept.is_file()
         Delete(opened.held.objects, opened.held.catalog.holdings, MemorySignals())(opened.keys[CT])
         assert not kept.exists()
+
+
+def test_it_leaves_the_cache_with_its_instance(tmp_path: Path) -> None:
+    with door(tmp_path) as opened:
+        holding = opened.held
+        staged = holding.receive.stage()
+        staged.write_bytes(corpus.file(CT))
+        ds = pydicom.dcmread(corpus.path(CT), stop_before_pixels=True)
+        series = SeriesKey(ds.StudyInstanceUID, ds.SeriesInstanceUID)
+        listed = {"00080018": {"vr": "UI", "Value": [ds.SOPInstanceUID]}}
+        holding.catalog.pulling.announce(series.of_study, "pacs", listed, [AnnouncedSeries(series, listed, [listed])])
+        key = holding.receive.receive_now(staged, Origin(DoorKind.FETCH, source="pacs")).key
+        Preprocess(holding.objects, holding.catalog, HerePool(), htj2k=True)([Ticket(Kind.PREPROCESS, key)])
+        version = holding.catalog.holdings.version(key)
+        path = holding.objects.local(layout.htj2k(key, version.version))
+        assert path is not None and Path(path).is_file()
+        evict = Evict(holding.objects, holding.catalog.caching, MemorySignals(), sleep=lambda _: None)
+        assert evict.purge(series) == 1
+        assert not Path(path).exists()
