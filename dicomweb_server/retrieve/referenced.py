@@ -17,7 +17,10 @@ _CONTENT, _INDEX = "00209111", "00209157"
 _PLACE, _POSITION = "00209113", "00200032"
 _ORIENTED, _ORIENTATION = "00209116", "00200037"
 
-Shown = tuple[T, Attributes, tuple[int, ...]]
+_MOST_ORDERED = 65536
+"""Frames of one image; more of them than any image has stay as they are."""
+
+Shown = tuple[T, Attributes, Sequence[int]]
 """An image, what it says of itself, and its frames that are referred to."""
 
 
@@ -31,7 +34,7 @@ def references(key: InstanceKey, state: Attributes) -> Iterator[tuple[InstanceKe
                 yield InstanceKey(key.study, *uids, tenant=key.tenant), frames
 
 
-def in_order(found: Sequence[Shown[T]]) -> list[tuple[T, tuple[int, ...]]]:
+def in_order(found: Sequence[Shown[T]]) -> list[tuple[T, Sequence[int]]]:
     """Frames of an image by their dimension index values, else by position; images by that of their first frame.
 
     Positions count along the normal of the first image. What lacks them stays in the order of reference.
@@ -44,7 +47,9 @@ def in_order(found: Sequence[Shown[T]]) -> list[tuple[T, tuple[int, ...]]]:
     return [(image, frames) for image, _, frames in ordered]
 
 
-def _frames(attributes: Attributes, frames: tuple[int, ...], normal: np.ndarray | None) -> tuple[int, ...]:
+def _frames(attributes: Attributes, frames: Sequence[int], normal: np.ndarray | None) -> Sequence[int]:
+    if len(frames) > _MOST_ORDERED:
+        return frames
     indexes = {frame: _at(attributes, frame, _CONTENT).numbers(_INDEX) for frame in frames}
     if all(indexes.values()):
         return tuple(sorted(frames, key=lambda frame: indexes[frame]))

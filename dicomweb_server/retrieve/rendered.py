@@ -30,6 +30,8 @@ R = TypeVar("R")
 TOGETHER = 8
 """Frames drawn in one call of the pool: the header is read once for all."""
 
+MOST_ANIMATED = 4096
+
 _STORAGE = "1.2.840.10008.5.1.4.1.1."
 _REPORTS = _STORAGE + "88."
 _KEY_OBJECTS = _REPORTS + "59"
@@ -85,7 +87,7 @@ class Rendered:
         if self.kept is None:
             return await self._drawn(held, frames, wanted, state)
         shown_by = state.version.version if state is not None else ""
-        key = f"picture {held.version.version} {held.key.instance} {tuple(frames)} {wanted.spelled} {shown_by}"
+        key = f"picture {held.version.version} {held.key.instance} {frames} {wanted.spelled} {shown_by}"
         return await self.kept.read(key, partial(self._drawn, held, frames, wanted, state))
 
     async def _drawn(self, held: Held, frames: Sequence[int], wanted: Rendering, state: Held | None) -> bytes:
@@ -111,7 +113,7 @@ class Rendered:
             for pair in zip(some, drawn, strict=True):
                 yield pair
 
-    async def referenced(self, state: Held) -> list[tuple[Held, tuple[int, ...]]]:
+    async def referenced(self, state: Held) -> list[tuple[Held, Sequence[int]]]:
         """The images a presentation state is for and their frames, in the order to be shown; of those that are here.
 
         Raises NotAcceptable where none is.
@@ -124,7 +126,7 @@ class Rendered:
                 continue
             if nature_of(held) is Nature.IMAGE:
                 frames = every_frame(held)
-                wanted = tuple(number for number in named if number in set(frames)) or frames
+                wanted = tuple(number for number in named if number in frames) or frames
                 found.append((held, await self._attributes(key), wanted))
         if not found:
             raise NotAcceptable("none of the images that the presentation state refers to is here")
@@ -135,8 +137,10 @@ class Rendered:
         return Attributes(orjson.loads(row))
 
     async def animation(self, held: Held, frames: Sequence[int], wanted: Rendering) -> bytes:
-        """The frames as one animated GIF."""
-        return await self.run(held, drawing.animation, tuple(frames), wanted)
+        """The frames as one animated GIF. Raises NotAcceptable where they are more than anybody watches."""
+        if len(frames) > MOST_ANIMATED:
+            raise NotAcceptable(f"an animation has at most {MOST_ANIMATED} frames")
+        return await self.run(held, drawing.animation, frames, wanted)
 
     async def report(self, held: Held, media_type: str) -> bytes:
         """A structured report as text, UTF-8. Raises NotAcceptable where it has no content tree."""
@@ -165,11 +169,11 @@ class Rendered:
             yield str(copy)
 
 
-def every_frame(held: Held) -> tuple[int, ...]:
-    """The numbers of all frames that can be drawn."""
+def every_frame(held: Held) -> Sequence[int]:
+    """The numbers of all frames that can be drawn. There may be millions, so they are not written out."""
     if held.index is None or nature_of(held) is not Nature.IMAGE:
         return ()
-    return tuple(range(1, held.index.count + 1))
+    return range(1, held.index.count + 1)
 
 
 def middle_frame(held: Held) -> int:

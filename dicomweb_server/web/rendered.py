@@ -39,7 +39,7 @@ class Item:
 
     held: Held
     media_type: str
-    frames: tuple[int, ...] = ()
+    frames: Sequence[int] = ()
     state: Held | None = None
     """The presentation state that it is shown by."""
 
@@ -115,7 +115,7 @@ async def _by_state(request: Request, state: Held, wanted: Accepted) -> ASGIApp:
     return await one_image(request, held, numbers, drawing, state=state, more=_warnings(request, unknown))
 
 
-async def _images(request: Request, held: Held, numbers: tuple[int, ...], form: Form) -> ASGIApp:
+async def _images(request: Request, held: Held, numbers: Sequence[int], form: Form) -> ASGIApp:
     wanted, unknown = rendered_request.rendering(request, form.media_type)
     if form.multipart:
         return await _parts(request, [Item(held, form.media_type, numbers)], more=_warnings(request, unknown))
@@ -125,7 +125,7 @@ async def _images(request: Request, held: Held, numbers: tuple[int, ...], form: 
 async def one_image(
     request: Request,
     held: Held,
-    numbers: tuple[int, ...],
+    numbers: Sequence[int],
     wanted: Rendering,
     *,
     state: Held | None = None,

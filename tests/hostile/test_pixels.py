@@ -14,7 +14,7 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 
 from tests import corpus
-from tests.hostile.speaking import get
+from tests.hostile.speaking import connect, get
 from tests.journeys.asking import store
 from tests.journeys.server import RunningServer
 
@@ -188,3 +188,54 @@ def test_a_picture_as_large_as_a_house(target: RunningServer, query: str) -> Non
         assert (answer.status, bool(answer.reason)) == (400, True)
     by_uid = f"studyUID={ds.StudyInstanceUID}&seriesUID={ds.SeriesInstanceUID}&objectUID={ds.SOPInstanceUID}"
     assert get(target, f"{ROOT}/wado?requestType=WADO&{by_uid}&rows=1000000000").status == 400
+
+
+def test_twenty_million_frames_of_one_pixel(target: RunningServer) -> None:
+    """Whatever shows all of them is cut off by its reader; nobody writes them all out beforehand."""
+    ds = changed(CT, lambda ds: None, 999)
+    ds.Rows = ds.Columns = 1
+    ds.BitsAllocated = ds.BitsStored = 8
+    ds.HighBit, ds.PixelRepresentation, ds.NumberOfFrames = 7, 0, 20_000_000
+    ds.PixelData = bytes(20_000_000)
+    ds["PixelData"].VR = "OB"
+    buffer = io.BytesIO()
+    ds.save_as(buffer)
+    with target.client() as client:
+        assert store(client, [buffer.getvalue()]).status_code == 200
+    series = f"{ROOT}/studies/{ds.StudyInstanceUID}/series/{ds.SeriesInstanceUID}"
+    instance = f"{series}/instances/{ds.SOPInstanceUID}"
+    for path in (f"{instance}/rendered", f"{series}/rendered"):
+        began = time.monotonic()
+        with connect(target) as peer:
+            peer.sendall(
+                f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+                'Accept: multipart/related; type="image/png"\r\n\r\n'.encode()
+            )
+            heard = peer.recv(65536)
+        assert heard.startswith(b"HTTP/1.1 200 ")
+        assert time.monotonic() - began < SECONDS
+    assert get(target, f"{instance}/rendered", b"Accept: image/jpeg").status == 200
+    assert get(target, f"{instance}/rendered", b"Accept: image/gif").status == 406
+    assert get(target, f"{instance}/frames/20000000/rendered", b"Accept: image/jpeg").status == 200
+    assert get(target, f"{instance}/thumbnail", b"Accept: image/jpeg").status == 200
+
+
+@pytest.mark.parametrize("path", ["/frames/200000", "/bulkdata/7FE00010", "/pixeldata", "/rendered", ""])
+def test_hundreds_of_thousands_of_fragments(target: RunningServer, path: str) -> None:
+    """What has a part for each of them begins at once, and ends with its reader."""
+    ds = changed(RLE, lambda ds: None, 998)
+    ds.NumberOfFrames = 200_000
+    ds.PixelData = bytes.fromhex("feff00e000000000") + bytes.fromhex("feff00e0020000000000") * 200_000
+    ds["PixelData"].is_undefined_length = True
+    buffer = io.BytesIO()
+    ds.save_as(buffer)
+    with target.client() as client:
+        assert store(client, [buffer.getvalue()]).status_code in (200, 202)
+    where = f"{ROOT}/studies/{ds.StudyInstanceUID}/series/{ds.SeriesInstanceUID}/instances/{ds.SOPInstanceUID}{path}"
+    for accept in ("*/*", 'multipart/related; type="application/octet-stream"; transfer-syntax=*'):
+        began = time.monotonic()
+        with connect(target) as peer:
+            peer.sendall(f"GET {where} HTTP/1.1\r\nHost: localhost\r\nAccept: {accept}\r\n\r\n".encode())
+            heard = peer.recv(65536)
+        assert heard[9:12] in (b"200", b"406")
+        assert time.monotonic() - began < SECONDS
