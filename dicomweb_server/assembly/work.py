@@ -35,6 +35,7 @@ def open_worker(settings: Settings) -> Iterator[list[Worker | Periodic]]:
     from dicomweb_server.ingest.collect import CacheSeries
     from dicomweb_server.ingest.fetch import Fetch
     from dicomweb_server.preprocess.thumbnails import Preprocess
+    from dicomweb_server.reconcile.reindex import Reindex
     from dicomweb_server.reconcile.series import ReconcileSeries
     from dicomweb_server.reconcile.sweep import Sweep
     from dicomweb_server.workers import policy
@@ -53,6 +54,7 @@ def open_worker(settings: Settings) -> Iterator[list[Worker | Periodic]]:
     ):
         stages: dict[Kind, Stage] = {
             Kind.PREPROCESS: Preprocess(backends.objects, backends.catalog, pool, htj2k=settings.work.htj2k != "off"),
+            Kind.REINDEX: Reindex(backends.objects, backends.catalog),
             Kind.RECONCILE: ReconcileSeries(
                 backends.objects, backends.catalog, quiet_seconds=settings.ingest.series_quiet_seconds
             ),
@@ -79,7 +81,16 @@ def open_worker(settings: Settings) -> Iterator[list[Worker | Periodic]]:
             )
             for number in range(settings.cache.fetchers if sources else 0)
         ]
-        sweep = Sweep(backends.catalog, backends.objects, backends.queue, backends.signals)
+        sweep = Sweep(
+            backends.catalog,
+            backends.objects,
+            backends.queue,
+            backends.signals,
+            notices,
+            name,
+            settings.work.tombstone_days * DAY_SECONDS,
+            settings.work.stuck_seconds,
+        )
         workers.append(Periodic("sweep", sweep, settings.work.sweep_seconds))
         every = settings.notices.health_seconds
         disks = DiskHealth(folders(settings), notices, settings.notices.least_free)

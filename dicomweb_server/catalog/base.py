@@ -231,6 +231,34 @@ class Caching(Protocol):
         """What may leave ``scope`` becomes ANNOUNCED again; the object keys that belong to nobody now."""
 
 
+class Mending(Protocol):
+    """What an operator and the sweep may do to what is stuck, lost or out of date."""
+
+    def studies(self) -> list[StudyKey]:
+        """Every study, the oldest row first."""
+
+    def rederive(self, key: StudyKey, found: Sequence[Derived]) -> int:
+        """Write what was read again from the files of a study over what is known; how much work follows."""
+
+    def cancel(self, scope: Scope) -> int:
+        """What is queued and not being fetched is only announced again; how many instances."""
+
+    def retry(self, scope: Scope) -> int:
+        """What failed is worked on once more, with no attempts on its record; how many instances."""
+
+    def due(self, scope: Scope) -> dict[InstanceKey, float]:
+        """When the waiting tickets of instances may be taken (Unix time, 0 for at once)."""
+
+    def take_lease(self, name: str, holder: str, *, seconds: float) -> bool:
+        """Whether ``holder`` alone may do ``name`` for so long. Whoever has it may take it again."""
+
+    def forget_tombstones(self, *, before: float) -> int:
+        """What was deleted before that Unix time is not remembered any more."""
+
+    def stuck(self, *, before: float, limit: int = 100) -> list[SeriesKey]:
+        """Series with instances on their way to which nothing came since that Unix time."""
+
+
 @dataclass(frozen=True, slots=True)
 class Indexed:
     """How far the index of further attributes has come."""
@@ -268,5 +296,8 @@ class Catalog(Protocol):
 
     @property
     def indexing(self) -> Indexing: ...
+
+    @property
+    def mending(self) -> Mending: ...
 
     def close(self) -> None: ...

@@ -116,6 +116,15 @@ search_index = sa.Table(
 )
 """Further attributes to index, in ``study_value`` under ``code``: up to which study that has come."""
 
+lease = sa.Table(
+    "lease",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("holder", Text, nullable=False),
+    Column("until", Float, nullable=False),
+)
+"""Who does what only one may do at a time."""
+
 series = sa.Table(
     "series",
     metadata,

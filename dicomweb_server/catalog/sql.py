@@ -13,12 +13,13 @@ from dicomweb_server.catalog.extra import attribute
 from dicomweb_server.catalog.holdings import SqlHoldings
 from dicomweb_server.catalog.indexing import SqlIndexing
 from dicomweb_server.catalog.inventory import SqlInventory
+from dicomweb_server.catalog.mending import SqlMending
 from dicomweb_server.catalog.progress import SqlProgress
 from dicomweb_server.catalog.search import SqlSearch
 
 
 class SqlCatalog:
-    """Eight faces of one database; ``database`` is what the SQL queue is opened on."""
+    """Nine faces of one database; ``database`` is what the SQL queue is opened on."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -30,6 +31,7 @@ class SqlCatalog:
         self.inventory = SqlInventory(database)
         self.caching = SqlCaching(database)
         self.indexing = SqlIndexing(database)
+        self.mending = SqlMending(database)
 
     def close(self) -> None:
         self.database.close()

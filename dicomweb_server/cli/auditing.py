@@ -8,9 +8,13 @@ from collections import Counter
 
 from dicomweb_server import assembly
 from dicomweb_server.cli.flags import Commands, add_common, loaded
+from dicomweb_server.model.ids import StudyKey, uid
+from dicomweb_server.model.messages import Kind, Ticket
 from dicomweb_server.reconcile.audit import Audit
-from dicomweb_server.reconcile.lost import queue_lost
+from dicomweb_server.reconcile.repair import repair
 from dicomweb_server.signals.base import TICKETS
+
+TOGETHER = 500
 
 
 def add(commands: Commands) -> None:
@@ -18,9 +22,18 @@ def add(commands: Commands) -> None:
     add_common(verify)
     verify.add_argument("--digests", action="store_true", help="read every file and compare its content too")
     verify.set_defaults(run=run_verify)
-    repair = commands.add_parser("repair", help="queue lost work again and remove files that belong to nobody")
-    add_common(repair)
-    repair.set_defaults(run=run_repair)
+    mend = commands.add_parser("repair", help="queue lost work again and remove files that belong to nobody")
+    add_common(mend)
+    mend.set_defaults(run=run_repair)
+    reindex = commands.add_parser(
+        "reindex",
+        help="derive everything of studies anew from their files",
+        description="Derive everything of studies anew from their files, in the background while the server serves: "
+        "metadata, search attributes, thumbnails. What is not done when it stops is done when it starts again.",
+    )
+    add_common(reindex)
+    reindex.add_argument("studies", metavar="STUDY_UID", nargs="*", help="which; all when none is named")
+    reindex.set_defaults(run=run_reindex)
 
 
 def run_verify(chosen: argparse.Namespace) -> int:
@@ -37,9 +50,24 @@ def run_verify(chosen: argparse.Namespace) -> int:
 def run_repair(chosen: argparse.Namespace) -> int:
     settings, _ = loaded(chosen)
     with assembly.open_backends(settings) as backends:
-        orphans = Audit(backends.objects, backends.catalog).orphans()
-        backends.objects.delete(orphans)
-        queued = queue_lost(backends.catalog, backends.queue)
+        mended = repair(backends.objects, backends.catalog, backends.queue)
         backends.signals.announce(TICKETS)
-    print(json.dumps({"event": "done", "queued": queued, "removed": len(orphans)}))
+    for key in mended.lost:
+        print(json.dumps({"event": "lost", "study": key.study, "series": key.series, "instance": key.instance}))
+    counts = {"queued": mended.queued, "removed": mended.removed, "announced": mended.announced}
+    print(json.dumps({"event": "done", **counts, "lost": len(mended.lost)}))
+    return 1 if mended.lost else 0
+
+
+def run_reindex(chosen: argparse.Namespace) -> int:
+    settings, _ = loaded(chosen)
+    with assembly.open_backends(settings) as backends:
+        named = [StudyKey(uid(each, "Study Instance UID")) for each in chosen.studies]
+        keys = named or backends.catalog.mending.studies()
+        for start in range(0, len(keys), TOGETHER):
+            backends.queue.put([Ticket(Kind.REINDEX, key) for key in keys[start : start + TOGETHER]])
+            done = min(start + TOGETHER, len(keys))
+            print(json.dumps({"event": "progress", "queued": done, "of": len(keys)}), flush=True)
+        backends.signals.announce(TICKETS)
+    print(json.dumps({"event": "done", "studies": len(keys)}))
     return 0

@@ -17,6 +17,8 @@ class Kind(StrEnum):
     """List a series at its source and queue its instances."""
     FETCH = "fetch"
     """Bring one instance here."""
+    REINDEX = "reindex"
+    """Derive everything of a study anew from its files."""
     PURGE = "purge"
     """Remove what is cached of a scope."""
 

@@ -12,6 +12,7 @@ from dicomweb_server.catalog.base import Catalog, HeldObject
 from dicomweb_server.dicom.derive import derive
 from dicomweb_server.dicom.source import FileSource
 from dicomweb_server.model.errors import DicomwebError, NotFound
+from dicomweb_server.model.ids import InstanceKey
 from dicomweb_server.objects import layout
 from dicomweb_server.objects.base import ObjectStore
 
@@ -33,6 +34,8 @@ class Flaw(StrEnum):
 class Found:
     flaw: Flaw
     object_key: str
+    key: InstanceKey | None = None
+    """Of which instance it is; None where nobody names it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,7 @@ class Audit:
         for held in self.catalog.inventory.objects():
             flaw = self._flaw(held, digests)
             if flaw is not None:
-                yield Found(flaw, held.object_key)
+                yield Found(flaw, held.object_key, held.key)
         yield from (Found(Flaw.ORPHAN, name) for name in self.orphans())
 
     def orphans(self) -> list[str]:
@@ -81,4 +84,4 @@ class Audit:
 
 
 def _of_instance(name: str) -> bool:
-    return "instances" in name.split("/")[:3] or "thumbnails" in name.split("/")[:3]
+    return bool({"instances", "thumbnails", "htj2k"} & set(name.split("/")[:3]))

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from dicomweb_server.catalog.base import Catalog
+from dicomweb_server.notices.base import Notice, Notices, Subject
 from dicomweb_server.objects.base import ObjectStore
 from dicomweb_server.queues.base import Queue
 from dicomweb_server.reconcile.audit import Audit
@@ -17,6 +18,8 @@ from dicomweb_server.signals.base import TICKETS, Signals
 
 log = logging.getLogger(__name__)
 
+LEASE_SECONDS = 600.0
+"""Longer than a sweep takes; whoever died holds it no longer."""
 STALE_SECONDS = 24 * 3600.0
 """An arrival that nobody wrote to for so long was left by a process that is gone."""
 ORPHANS_SECONDS = 24 * 3600.0
@@ -31,11 +34,23 @@ class Sweep:
     objects: ObjectStore
     queue: Queue
     signals: Signals
+    notices: Notices | None = None
+    holder: str = ""
+    tombstones_seconds: float = 0.0
+    """For how long what was deleted is remembered; 0 for ever."""
+    stuck_seconds: float = 0.0
+    """After how long without an arrival somebody is told of a series that is being fetched; 0 never."""
     now: Callable[[], float] = time.time
     _listed: float = field(default=0.0, init=False)
 
     def __call__(self) -> None:
+        """Only one at a time, wherever it runs."""
+        if not self.catalog.mending.take_lease("sweep", self.holder, seconds=LEASE_SECONDS):
+            return
         self.find_lost()
+        self.tell_of_stuck()
+        if self.tombstones_seconds:
+            self.catalog.mending.forget_tombstones(before=self.now() - self.tombstones_seconds)
         self.remove_stale()
         if self.now() - self._listed >= ORPHANS_SECONDS:
             self.remove_orphans()
@@ -49,6 +64,16 @@ class Sweep:
         if queued:
             self.signals.announce(TICKETS)
         return queued
+
+    def tell_of_stuck(self) -> int:
+        """Tell a person of series to which nothing comes any more though it should; how many."""
+        if not self.stuck_seconds or self.notices is None:
+            return 0
+        found = self.catalog.mending.stuck(before=self.now() - self.stuck_seconds)
+        for key in found:
+            text = "a series is being fetched, and nothing of it came for long; its source may need a look"
+            self.notices.send(Notice(Subject.SERIES_STUCK, key.series, text, {"study": key.study}))
+        return len(found)
 
     def remove_stale(self) -> int:
         """Remove arrivals that were never handed over."""

@@ -21,6 +21,10 @@ class Work:
     """Memory a decoder may take."""
     htj2k: str = "off"
     """off, accepted, preferred: keep uncompressed images in HTJ2K too, for who names that, or for who takes any."""
+    stuck_seconds: float = 1800.0
+    """After so long without an arrival somebody is told of a series that is being fetched. 0: never."""
+    tombstone_days: float = 365.0
+    """For so long what was deleted answers 410 instead of 404. 0: for ever."""
     sweep_seconds: float = 300.0
     """How often lost work is looked for, and what crashes left behind is removed."""
     derived_bytes: int = 2 << 30

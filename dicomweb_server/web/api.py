@@ -7,7 +7,7 @@ origin can send unasked. ``openapi.json`` describes all of it and is made from t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,12 +16,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from dicomweb_server.catalog.base import SeriesProgress, Standing
-from dicomweb_server.model.errors import BadRequest, NotFound, UnsupportedMedia
+from dicomweb_server.model.errors import BadRequest, NotFound
 from dicomweb_server.model.ids import InstanceKey, SeriesKey, StudyKey
 from dicomweb_server.model.states import State, roll_up
-from dicomweb_server.queues.base import DeadLetter, Queue
+from dicomweb_server.queues.base import DeadLetter
 from dicomweb_server.signals.base import TICKETS
-from dicomweb_server.web import openapi, params
+from dicomweb_server.web import openapi, params, steering
+from dicomweb_server.web.operating import check_json, json_answer, queue_of
 from dicomweb_server.web.resource import Handler
 from dicomweb_server.web.services import services_of
 
@@ -53,7 +54,7 @@ def table() -> dict[str, dict[str, Handler]]:
 
 async def description(request: Request) -> Response:
     """GET /api/v1/openapi.json"""
-    return _json(openapi.document(OPERATIONS))
+    return json_answer(openapi.document(OPERATIONS))
 
 
 async def study(request: Request) -> Response:
@@ -61,7 +62,7 @@ async def study(request: Request) -> Response:
     key = params.study_key(request)
     found = await asyncio.to_thread(services_of(request).catalog.holdings.series_of, key)
     counts = _sum([each.counts for each in found])
-    return _json({"study": key.study, **_counted(counts), "series": [_series(each) for each in found]})
+    return json_answer({"study": key.study, **_counted(counts), "series": [_series(each) for each in found]})
 
 
 async def series(request: Request) -> Response:
@@ -71,22 +72,24 @@ async def series(request: Request) -> Response:
     progress = await asyncio.to_thread(catalog.holdings.series_progress, key)
     limit, offset = _page(request)
     standing = await asyncio.to_thread(catalog.progress.standing, key, limit=limit, offset=offset)
-    return _json({**_series(progress), "instances": [_instance(each) for each in standing]})
+    due = await asyncio.to_thread(catalog.mending.due, key)
+    return json_answer({**_series(progress), "instances": [_instance(each, due) for each in standing]})
 
 
 async def instance(request: Request) -> Response:
     """The state of one instance"""
     key = params.instance_key(request)
-    found = await asyncio.to_thread(services_of(request).catalog.progress.standing, key)
+    catalog = services_of(request).catalog
+    found = await asyncio.to_thread(catalog.progress.standing, key)
     if not found:
         raise NotFound(f"no instance {key.instance}")
-    return _json(_instance(found[0]))
+    return json_answer(_instance(found[0], await asyncio.to_thread(catalog.mending.due, key)))
 
 
 async def queue(request: Request) -> Response:
     """What waits to be done"""
-    stats = await asyncio.to_thread(_queue(request).stats)
-    return _json(
+    stats = await asyncio.to_thread(queue_of(request).stats)
+    return json_answer(
         {
             "waiting": {band.value: count for band, count in stats.waiting.items()},
             "delayed": stats.delayed,
@@ -100,45 +103,48 @@ async def queue(request: Request) -> Response:
 async def dead_letters(request: Request) -> Response:
     """Tickets that were given up, with their reasons"""
     limit, offset = _page(request)
-    found = await asyncio.to_thread(_queue(request).dead_letters, limit=limit, offset=offset)
-    return _json({"dead_letters": [_letter(each) for each in found]})
+    found = await asyncio.to_thread(queue_of(request).dead_letters, limit=limit, offset=offset)
+    return json_answer({"dead_letters": [_letter(each) for each in found]})
 
 
 async def requeue(request: Request) -> Response:
     """Send dead letters again"""
     ids = await _ids(request)
-    count = await asyncio.to_thread(_queue(request).redrive, ids)
+    count = await asyncio.to_thread(queue_of(request).redrive, ids)
     signals = services_of(request).signals
     if signals is not None:
         await asyncio.to_thread(signals.announce, TICKETS)
-    return _json({"count": count})
+    return json_answer({"count": count})
 
 
 async def drop(request: Request) -> Response:
     """Forget dead letters"""
-    return _json({"count": await asyncio.to_thread(_queue(request).drop, await _ids(request))})
+    return json_answer({"count": await asyncio.to_thread(queue_of(request).drop, await _ids(request))})
 
+
+_STUDY = "/api/v1/studies/{study}"
+_SERIES_PATH = _STUDY + "/series/{series}"
+_INSTANCE_PATH = _SERIES_PATH + "/instances/{instance}"
 
 OPERATIONS: dict[str, dict[str, Operation]] = {
-    "/api/v1/studies/{study}": {"GET": Operation(study, "How far along a study is", "Study")},
-    "/api/v1/studies/{study}/series/{series}": {
-        "GET": Operation(series, "How far along a series is", "SeriesInstances", paged=True)
+    _STUDY: {"GET": Operation(study, "How far along a study is", "Study")},
+    _SERIES_PATH: {"GET": Operation(series, "How far along a series is", "SeriesInstances", paged=True)},
+    _INSTANCE_PATH: {"GET": Operation(instance, "How far along an instance is", "Instance")},
+    **{
+        f"{path}/{verb}": {"POST": Operation(handler, text, "Count")}
+        for path in (_STUDY, _SERIES_PATH, _INSTANCE_PATH)
+        for verb, handler, text in (
+            ("raise", steering.raise_, "Fetch it before anything else"),
+            ("cancel", steering.cancel, "Do not fetch it now"),
+            ("requeue", steering.retry, "Work once more on what failed of it"),
+        )
     },
-    "/api/v1/studies/{study}/series/{series}/instances/{instance}": {
-        "GET": Operation(instance, "How far along an instance is", "Instance")
-    },
+    f"{_STUDY}/reindex": {"POST": Operation(steering.reindex, "Derive everything of it anew from its files", "Count")},
     "/api/v1/queue": {"GET": Operation(queue, "What waits to be done", "Queue")},
     "/api/v1/dead-letters": {"GET": Operation(dead_letters, "Tickets that were given up", "DeadLetters", paged=True)},
     "/api/v1/dead-letters/requeue": {"POST": Operation(requeue, "Send dead letters again", "Count", body="Ids")},
     "/api/v1/dead-letters/drop": {"POST": Operation(drop, "Forget dead letters", "Count", body="Ids")},
 }
-
-
-def _queue(request: Request) -> Queue:
-    found = services_of(request).queue
-    if found is None:
-        raise NotFound("there is no queue here")
-    return found
 
 
 def _page(request: Request) -> tuple[int, int]:
@@ -150,8 +156,7 @@ def _page(request: Request) -> tuple[int, int]:
 
 
 async def _ids(request: Request) -> list[int | str]:
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-        raise UnsupportedMedia("the body must be application/json", available=("application/json",))
+    check_json(request)
     body = b""
     async for piece in request.stream():
         body += piece
@@ -195,7 +200,7 @@ def _series(progress: SeriesProgress) -> dict[str, Any]:
     }
 
 
-def _instance(standing: Standing) -> dict[str, Any]:
+def _instance(standing: Standing, due: Mapping[InstanceKey, float]) -> dict[str, Any]:
     return {
         "study": standing.key.study,
         "series": standing.key.series,
@@ -205,6 +210,7 @@ def _instance(standing: Standing) -> dict[str, Any]:
         "attempts": standing.attempts,
         "reason": standing.reason,
         "source": standing.source,
+        "next_attempt": due.get(standing.key),
     }
 
 
@@ -220,7 +226,3 @@ def _letter(letter: DeadLetter) -> dict[str, Any]:
         "reason": letter.reason,
         "died": letter.died,
     }
-
-
-def _json(body: object) -> Response:
-    return Response(orjson.dumps(body), headers={"cache-control": "no-store"}, media_type="application/json")

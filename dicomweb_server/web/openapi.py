@@ -60,6 +60,7 @@ SCHEMAS: dict[str, Any] = {
         attempts=_COUNT,
         reason=_MAYBE_TEXT,
         source=_MAYBE_TEXT,
+        next_attempt={"type": ["number", "null"]},
     ),
     "Queue": _object(
         waiting={"type": "object", "additionalProperties": _COUNT},

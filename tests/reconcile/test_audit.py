@@ -28,14 +28,15 @@ def test_what_was_stored_passes_with_its_digest(tmp_path: Path) -> None:
 @pytest.mark.parametrize("flaw", [Flaw.MISSING, Flaw.SIZE, Flaw.DIGEST])
 def test_a_damaged_object_is_named(tmp_path: Path, flaw: Flaw) -> None:
     with holding(tmp_path) as held:
-        name = held.catalog.holdings.version(held.take_all([NAME])[NAME]).object_key
+        key = held.take_all([NAME])[NAME]
+        name = held.catalog.holdings.version(key).object_key
         body = (held.objects._root / name).read_bytes()
         changed = {Flaw.SIZE: body[:-2], Flaw.DIGEST: body[:-1] + bytes([body[-1] ^ 1])}
         if flaw is Flaw.MISSING:
             held.objects.delete([name])
         else:
             held.objects.replace(name, changed[flaw])
-        assert list(Audit(held.objects, held.catalog).flaws(digests=True)) == [Found(flaw, name)]
+        assert list(Audit(held.objects, held.catalog).flaws(digests=True)) == [Found(flaw, name, key)]
 
 
 def test_an_orphan_is_one_only_after_its_grace(tmp_path: Path) -> None:

@@ -126,3 +126,33 @@ async def test_a_form_of_another_origin_changes_nothing(held: Door) -> None:
     sent = {"content": b'{"ids": [1]}', "headers": {"content-type": "text/plain"}}
     assert (await ask(held, "/api/v1/dead-letters/drop", "POST", **sent)).status_code == 415
     assert (await ask(held, "/api/v1/queue")).json()["dead"] == 1
+
+
+async def test_a_scope_is_raised_called_off_and_tried_again(held: Door) -> None:
+    """At every level; the next attempt is shown."""
+    names = [GIVEN_UP, InstanceKey("1.2", "1.2.3", "1.2.3.5")]
+    listed = [{"00080018": {"vr": "UI", "Value": [key.instance]}} for key in names]
+    pulling = held.held.catalog.pulling
+    pulling.announce(StudyKey("1.2"), "pacs", {}, [AnnouncedSeries(SeriesKey("1.2", "1.2.3"), {}, listed)])
+    study, series = "/api/v1/studies/1.2", "/api/v1/studies/1.2/series/1.2.3"
+    instance = f"{series}/instances/{GIVEN_UP.instance}"
+    held.held.catalog.mending.cancel(StudyKey("1.2"))
+    assert (await ask(held, f"{instance}/raise", "POST", json={})).json() == {"count": 1}
+    found = (await ask(held, instance)).json()
+    assert (found["state"], found["next_attempt"]) == ("queued", 0.0)
+    assert (await ask(held, f"{series}/raise", "POST", json={})).json()["count"] == 2
+    assert (await ask(held, f"{study}/cancel", "POST", json={})).json()["count"] == 2
+    assert (await ask(held, instance)).json()["next_attempt"] is None
+    assert (await ask(held, f"{study}/requeue", "POST", json={})).json() == {"count": 0}
+    plain = {"content": b"", "headers": {"content-type": "text/plain"}}
+    assert (await ask(held, f"{study}/raise", "POST", **plain)).status_code == 415
+
+
+async def test_a_study_is_read_anew_by_a_ticket(held: Door) -> None:
+    key = held.keys[CT]
+    assert (await ask(held, f"/api/v1/studies/{key.study}/reindex", "POST", json={})).json() == {"count": 1}
+    queue = held.services.queue
+    assert queue is not None
+    (lease,) = queue.take("test", kinds=[Kind.REINDEX], limit=10, lease_seconds=9)
+    assert lease.ticket.key == key.of_study
+    assert (await ask(held, "/api/v1/studies/1.9/reindex", "POST", json={})).status_code == 404

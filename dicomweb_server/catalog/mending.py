@@ -1,0 +1,147 @@
+"""What an operator, and the sweep, may do to what is stuck, lost or out of date."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import ColumnElement
+
+from dicomweb_server.catalog.base import Mending
+from dicomweb_server.catalog.database import Database
+from dicomweb_server.catalog.rederiving import Rederiving
+from dicomweb_server.catalog.schema import instance, lease, series, study, ticket, tombstone
+from dicomweb_server.catalog.tickets import uids
+from dicomweb_server.model.ids import InstanceKey, Scope, SeriesKey, StudyKey
+from dicomweb_server.model.messages import Band, Kind, Ticket
+from dicomweb_server.model.records import Derived
+from dicomweb_server.model.states import State
+
+_ALL = study.join(series, series.c.study_id == study.c.id).join(instance, instance.c.series_id == series.c.id)
+_UIDS = (study.c.study_uid, series.c.series_uid, instance.c.instance_uid, study.c.tenant)
+_ARRIVING = (int(State.QUEUED), int(State.FETCHING))
+
+
+class SqlMending:
+    def __init__(self, database: Database, *, now: Callable[[], float] = time.time) -> None:
+        self._database = database
+        self._now = now
+        self._rederiving = Rederiving(database.dialect, database.extra)
+
+    def studies(self) -> list[StudyKey]:
+        with self._database.read() as connection:
+            rows = connection.execute(sa.select(study.c.study_uid, study.c.tenant).order_by(study.c.id)).all()
+        return [StudyKey(row.study_uid, row.tenant) for row in rows]
+
+    def rederive(self, key: StudyKey, found: Sequence[Derived]) -> int:
+        with self._database.write() as connection:
+            tickets = self._rederiving.rederive(connection, key, found, now=self._now())
+            self._database.enqueue(connection, tickets)
+        return len(tickets)
+
+    def cancel(self, scope: Scope) -> int:
+        with self._database.write() as connection:
+            chosen = sa.select(instance.c.id).select_from(_ALL).where(_within(scope), instance.c.state == _ARRIVING[0])
+            rows = connection.execute(
+                sa.update(instance)
+                .where(instance.c.id.in_(chosen), instance.c.version.is_(None))
+                .values(state=int(State.ANNOUNCED))
+                .returning(instance.c.id)
+            ).all()
+            connection.execute(
+                sa.delete(ticket).where(
+                    _of(scope),
+                    ticket.c.kind.in_([Kind.FETCH.value, Kind.CACHE_SERIES.value]),
+                    ticket.c.worker.is_(None),
+                    ticket.c.died.is_(None),
+                )
+            )
+        return len(rows)
+
+    def retry(self, scope: Scope) -> int:
+        with self._database.write() as connection:
+            failed = connection.execute(
+                sa.select(instance.c.id, instance.c.version, *_UIDS)
+                .select_from(_ALL)
+                .where(_within(scope), instance.c.state == int(State.FAILED))
+            ).all()
+            again = [row for row in failed if row.version is not None]
+            anew = [row for row in failed if row.version is None]
+            for rows, state in ((again, State.STORED), (anew, State.QUEUED)):
+                connection.execute(
+                    sa.update(instance)
+                    .where(instance.c.id.in_([row.id for row in rows]))
+                    .values(state=int(state), attempts=0, reason=None)
+                )
+            connection.execute(sa.delete(ticket).where(_of(scope), ticket.c.died.is_not(None)))
+            tickets = [Ticket(Kind.PREPROCESS, _key(row)) for row in again]
+            tickets += [Ticket(Kind.FETCH, _key(row), Band.EAGER) for row in anew]
+            self._database.enqueue(connection, tickets)
+        return len(failed)
+
+    def due(self, scope: Scope) -> dict[InstanceKey, float]:
+        found = sa.select(ticket.c.study_uid, ticket.c.series_uid, ticket.c.instance_uid, ticket.c.not_before).where(
+            _of(scope), ticket.c.instance_uid != "", ticket.c.worker.is_(None), ticket.c.died.is_(None)
+        )
+        with self._database.read() as connection:
+            rows = connection.execute(found).all()
+        return {InstanceKey(row[0], row[1], row[2], scope.tenant): row.not_before for row in rows}
+
+    def take_lease(self, name: str, holder: str, *, seconds: float) -> bool:
+        now = self._now()
+        with self._database.write(durable=False) as connection:
+            put = self._database.dialect.insert(lease).on_conflict_do_nothing()
+            connection.execute(put, {"name": name, "holder": "", "until": 0.0})
+            taken = connection.execute(
+                sa.update(lease)
+                .where(lease.c.name == name, sa.or_(lease.c.until < now, lease.c.holder == holder))
+                .values(holder=holder, until=now + seconds)
+                .returning(lease.c.name)
+            ).all()
+        return bool(taken)
+
+    def forget_tombstones(self, *, before: float) -> int:
+        with self._database.write() as connection:
+            return connection.execute(sa.delete(tombstone).where(tombstone.c.deleted < before)).rowcount
+
+    def stuck(self, *, before: float, limit: int = 100) -> list[SeriesKey]:
+        waits = sa.exists().where(instance.c.series_id == series.c.id, instance.c.state.in_(_ARRIVING))
+        statement = (
+            sa.select(study.c.study_uid, series.c.series_uid, study.c.tenant)
+            .select_from(study.join(series, series.c.study_id == study.c.id))
+            .where(waits, series.c.last_arrival < before, study.c.updated < before)
+            .order_by(series.c.id)
+            .limit(limit)
+        )
+        with self._database.read() as connection:
+            return [SeriesKey(*row) for row in connection.execute(statement)]
+
+
+def _within(scope: Scope) -> ColumnElement[bool]:
+    study_uid, series_uid, instance_uid = uids(scope)
+    both = [study.c.tenant == scope.tenant, study.c.study_uid == study_uid]
+    if series_uid:
+        both.append(series.c.series_uid == series_uid)
+    if instance_uid:
+        both.append(instance.c.instance_uid == instance_uid)
+    return sa.and_(*both)
+
+
+def _of(scope: Scope) -> ColumnElement[bool]:
+    """Tickets of a scope and of what lies in it."""
+    study_uid, series_uid, instance_uid = uids(scope)
+    both = [ticket.c.tenant == scope.tenant, ticket.c.study_uid == study_uid]
+    if series_uid:
+        both.append(ticket.c.series_uid == series_uid)
+    if instance_uid:
+        both.append(ticket.c.instance_uid == instance_uid)
+    return sa.and_(*both)
+
+
+def _key(row: Any) -> InstanceKey:
+    return InstanceKey(row.study_uid, row.series_uid, row.instance_uid, row.tenant)
+
+
+_: type[Mending] = SqlMending
