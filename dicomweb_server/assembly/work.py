@@ -62,7 +62,15 @@ def open_worker(settings: Settings) -> Iterator[list[Worker | Periodic]]:
         name = f"{socket.gethostname()}-{os.getpid()}"
         tries = policy.Policy(attempts=settings.work.attempts)
         workers: list[Worker | Periodic] = [
-            Worker(backends.queue, backends.signals, stages, f"{name}-{number}", policy=tries, given_up=given_up)
+            Worker(
+                backends.queue,
+                backends.signals,
+                stages,
+                f"{name}-{number}",
+                policy=tries,
+                given_up=given_up,
+                lease_seconds=settings.work.lease_seconds,
+            )
             for number in range(settings.work.threads)
         ]
         fetching: dict[Kind, Stage] = {
@@ -78,6 +86,7 @@ def open_worker(settings: Settings) -> Iterator[list[Worker | Periodic]]:
                 policy=tries,
                 given_up=given_up,
                 batch=FETCHED_AT_ONCE,
+                lease_seconds=settings.work.lease_seconds,
             )
             for number in range(settings.cache.fetchers if sources else 0)
         ]

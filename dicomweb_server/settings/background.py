@@ -13,6 +13,8 @@ class Work:
     """Tickets worked off side by side in the worker process."""
     attempts: int = 5
     """Tries before a ticket is given up and rests as a dead letter."""
+    lease_seconds: float = 60.0
+    """A worker that was not heard of for so long is taken for dead, and others do what it had begun."""
     decoders: int = 2
     """Processes that decode pixels, at most, for each process that needs them. They start on first use."""
     decode_seconds: float = 30.0
