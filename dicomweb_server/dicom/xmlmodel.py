@@ -77,7 +77,7 @@ def _value(vr: str, number: int, value: Any) -> Iterator[str]:
     elif value is None:
         yield f'<Value number="{number}"/>'
     else:
-        yield f'<Value number="{number}">{escape(_legal(str(value)))}</Value>'
+        yield f'<Value number="{number}">{_text(str(value))}</Value>'
 
 
 def _name(groups: dict[str, str]) -> Iterator[str]:
@@ -86,8 +86,13 @@ def _name(groups: dict[str, str]) -> Iterator[str]:
             yield f"<{group}>"
             for component, part in zip(COMPONENTS, text.split("^", 4), strict=False):
                 if part:
-                    yield f"<{component}>{escape(_legal(part))}</{component}>"
+                    yield f"<{component}>{_text(part)}</{component}>"
             yield f"</{group}>"
+
+
+def _text(text: str) -> str:
+    """A carriage return is written as a reference, since readers fold line ends (J-10, XML 1.0 2.11)."""
+    return escape(_legal(text)).replace("\r", "&#13;")
 
 
 def _legal(text: str) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from dicomweb_server.dicom.syntaxes import EXPLICIT_LE, MEDIA_TYPES, OCTET_STREAM, TransferSyntax, syntax_of
@@ -24,6 +24,7 @@ ALIASES = {
     "image/x-dicom-rle": "image/dicom-rle",
     "image/jhc": "image/jphc",
     "image/jll": "image/jpeg",
+    "image/dicom+jpeg": "image/jpeg",
     "image/j2c": "image/jp2",
     "image/j2k": "image/jp2",
     "video/h265": "video/H265",
@@ -35,6 +36,10 @@ MOST_MEMBERS = 200
 """Of a header; what comes behind is passed over."""
 
 _WEIGHT = re.compile(r"0(?:\.\d{0,3})?|1(?:\.0{0,3})?")
+
+
+def _covers(pattern: str, kind: str) -> bool:
+    return pattern in (kind, "*/*") or (pattern.endswith("/*") and kind.startswith(pattern[:-1]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +54,17 @@ class Range:
     weight: float = 1.0
     bare: bool = False
     """``*/*`` as such, which takes one part as well as several."""
+    but: frozenset[str] = frozenset()
+    """Kinds a wildcard leaves to narrower members, which give them less weight or none (RFC 9110 12.5.1)."""
 
     def takes(self, kind: str) -> bool:
-        own = ALIASES.get(self.kind, self.kind).lower()
         kind = kind.lower()
-        return own in (kind, "*/*") or (own.endswith("/*") and kind.startswith(own[:-1]))
+        return _covers(self.own, kind) and not any(_covers(each, kind) for each in self.but)
+
+    @property
+    def own(self) -> str:
+        """The kind by its proper name."""
+        return ALIASES.get(self.kind, self.kind).lower()
 
     @property
     def wild(self) -> bool:
@@ -89,7 +100,25 @@ class Accepted:
 
 @lru_cache(maxsize=1024)
 def _header(text: str) -> Accepted:
-    return Accepted(tuple(sorted(_ranges(text), key=lambda each: -each.weight)))
+    found = tuple(dict.fromkeys(_ranges(text)))
+    wanted = (_narrowed(each, found) for each in found if each.weight > 0)
+    return Accepted(tuple(sorted(wanted, key=lambda each: -each.weight)))
+
+
+def _narrowed(each: Range, all_of_them: tuple[Range, ...]) -> Range:
+    """A wildcard without what narrower members say otherwise of (C-24, C-25)."""
+    if "*" not in each.kind:
+        return each
+    less = (
+        other.own
+        for other in all_of_them
+        if other.kind != each.kind
+        and other.weight < each.weight
+        and (other.multipart == each.multipart or not other.weight)
+        and other.syntax in (None, "*", each.syntax)
+        and (each.wild or (other.own.startswith(each.kind[:-1]) and not other.wild))
+    )
+    return replace(each, but=frozenset(less))
 
 
 @lru_cache(maxsize=256)
@@ -112,7 +141,7 @@ def _checked(text: str) -> Accepted:
 
 
 def _ranges(text: str) -> Iterator[Range]:
-    """Malformed members and those of weight 0 are passed over (C-25)."""
+    """Malformed members are passed over (C-25)."""
     for number, member in enumerate(members(text)):
         if number >= MOST_MEMBERS:
             return
@@ -120,7 +149,7 @@ def _ranges(text: str) -> Iterator[Range]:
         if parsed is None:
             continue
         weight = parsed.parameters.get("q", "1")
-        if _WEIGHT.fullmatch(weight) and float(weight) > 0:
+        if _WEIGHT.fullmatch(weight):
             yield _range(parsed, float(weight))
 
 

@@ -49,7 +49,7 @@ class _Asked:
 
     def named(self, held: Sequence[Held]) -> str:
         """What tells this representation from all others, without a look at any file."""
-        ranges = (f"{each.kind};{each.syntax};{each.multipart}" for each in self.wanted.ranges)
+        ranges = (f"{each.kind};{each.syntax};{each.multipart};{sorted(each.but)}" for each in self.wanted.ranges)
         versions = (str(each.version.version) for each in held)
         return " ".join([self.base, "pixels" if self.pixels_only else "bulk", *ranges, *versions])
 

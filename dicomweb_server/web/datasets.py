@@ -56,11 +56,17 @@ def form(request: Request, offered: Sequence[Form]) -> Form:
 
 
 def _best(accepts: str, offered: Sequence[Form]) -> Form | None:
+    """By weight, then as listed; what a member names does not fall under a wildcard too (RFC 9110 12.5.1)."""
+    named: dict[Form, float] = {}
     weights: dict[Form, float] = {}
     for member in (content_type(text) for text in members(accepts[:8192])):
         meant = _meant(member, offered) if member is not None else None
-        if member is not None and meant is not None and meant in offered:
-            weights.setdefault(meant, _weight(member))
+        weight = _weight(member) if member is not None else None
+        if member is not None and meant is not None and weight is not None and meant in offered:
+            weights.setdefault(meant, weight)
+            if member.kind in _NAMED or member.root in _NAMED:
+                named.setdefault(meant, weight)
+    weights.update(named)
     wanted = [meant for meant, weight in weights.items() if weight > 0]
     return max(wanted, key=lambda meant: weights[meant]) if wanted else None
 
@@ -73,9 +79,10 @@ def _meant(member: ContentType, offered: Sequence[Form]) -> Form | None:
     return _NAMED.get(member.kind)
 
 
-def _weight(member: ContentType) -> float:
+def _weight(member: ContentType) -> float | None:
+    """None for what is no weight."""
     text = member.parameters.get("q", "1")
-    return float(text) if _Q.fullmatch(text) else 0.0
+    return float(text) if _Q.fullmatch(text) else None
 
 
 def xml(match: bytes) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import struct
+from typing import cast
 
 import orjson
 
@@ -97,3 +98,37 @@ def test_of_an_element_that_is_there_twice_the_last_counts() -> None:
     """J-32"""
     twice = element(0x00081030, b"LO", b"first") + element(0x00081030, b"LO", b"last")
     assert described(twice)["00081030"] == {"vr": "LO", "Value": ["last"]}
+
+
+def test_the_byte_of_the_backslash_parts_values_whatever_it_shows() -> None:
+    """J-11: in JIS X 0201 it shows a yen sign. In free text it is data."""
+    read = described(
+        element(0x00080005, b"CS", b"ISO_IR 13"),
+        element(0x00081030, b"LO", b"a\\b"),
+        element(0x00100010, b"PN", b"A^B\\C"),
+        element(0x00104000, b"LT", b"a\\b"),
+    )
+    assert read["00081030"] == {"vr": "LO", "Value": ["a", "b"]}
+    assert read["00100010"] == {"vr": "PN", "Value": [{"Alphabetic": "A^B"}, {"Alphabetic": "C"}]}
+    (text,) = cast(list[str], cast(dict[str, object], read["00104000"])["Value"])
+    assert text in ("a\\b", "a¥b")
+
+
+def test_unknown_elements_are_read_where_their_content_is_known() -> None:
+    """J-31: implicit VR little endian inside, and a sequence where the length is undefined (PS3.5 6.2.2)."""
+    delimited = struct.pack("<HHI", 0xFFFE, 0xE00D, 0) + struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)
+    inside = struct.pack("<HHI", 0x0008, 0x1155, 6) + b"1.2.3\0"
+    items = struct.pack("<HHI", 0xFFFE, 0xE000, 0xFFFFFFFF) + inside + delimited
+    undefined = struct.pack("<2sHI", b"UN", 0, 0xFFFFFFFF) + items
+    read = described(
+        struct.pack("<HH", 0x0008, 0x1140) + undefined,
+        element(0x00100020, b"UN", b"ID17"),
+        element(0x00230010, b"LO", b"ACME"),
+        struct.pack("<HH", 0x0023, 0x1001) + undefined,
+        element(0x00280010, b"UN", struct.pack("<H", 5)),
+    )
+    sequence = {"vr": "SQ", "Value": [{"00081155": {"vr": "UI", "Value": ["1.2.3"]}}]}
+    assert read["00081140"] == sequence
+    assert read["00231001"] == sequence
+    assert read["00100020"] == {"vr": "LO", "Value": ["ID17"]}
+    assert read["00280010"] == {"vr": "US", "Value": [5]}

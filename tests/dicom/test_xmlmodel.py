@@ -35,8 +35,7 @@ def named(document: bytes, tag: str) -> ET.Element:
 
 
 def test_what_is_written_is_read_back() -> None:
-    expected = {**DATA_SET, "00104000": {"vr": "LT", "Value": ["  a < b & c\n"]}}  # XML 1.0 2.11 folds line ends
-    assert from_xml(to_xml(DATA_SET)) == expected
+    assert from_xml(to_xml(DATA_SET)) == DATA_SET
 
 
 def test_private_attributes_name_their_creator_and_no_block() -> None:

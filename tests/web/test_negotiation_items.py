@@ -171,3 +171,19 @@ async def test_study_and_series_have_no_single_part(held: Door, kind: str) -> No
     assert (await held.get(study, kind)).headers["content-type"].startswith("multipart/related")
     for single in ("application/dicom", "application/octet-stream"):
         assert (await held.get(study, single)).status_code == 406
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("*/*, application/dicom+json;q=0", None),
+        ("application/dicom+json;q=0.1, */*;q=0.9, application/json;q=0.5", "application/json"),
+        ("application/dicom+json;q=none, */*", "application/dicom+json"),
+        ("text/json", "application/json"),
+    ],
+)
+async def test_a_narrow_member_counts_before_a_wildcard(held: Door, accept: str, kind: str | None) -> None:
+    """C-24, C-25, C-36, C-39"""
+    answer = await held.get(f"{held.at(CT)}/metadata", accept)
+    assert answer.status_code == (200 if kind else 406)
+    assert kind is None or answer.headers["content-type"] == kind
