@@ -116,6 +116,7 @@ class SqlPulling:
     def announce(self, key: StudyKey, source: str, attributes: DicomJson, found: Sequence[AnnouncedSeries]) -> None:
         with self._database.write() as connection:
             self._announcing.announce(connection, key, source, attributes, found, now=self._now())
+            self._database.enqueue(connection, [Ticket(Kind.RECONCILE, one.key) for one in found])
 
     def missing(self, scope: Scope) -> list[Missing]:
         statement = _MISSING

@@ -100,10 +100,22 @@ class Standing:
 
 class Progress(Protocol):
     def move(self, key: InstanceKey, to: State, *, only_from: Sequence[State], reason: str | None = None) -> bool:
-        """Compare-and-set of an instance's state; False when it was in none of ``only_from``."""
+        """Compare-and-set of an instance's state; False when it was in none of ``only_from``.
+
+        A ticket to reconcile its series goes with it.
+        """
 
     def move_all(self, keys: Sequence[InstanceKey], to: State, *, only_from: Sequence[State]) -> list[bool]:
         """``move`` for each, in one transaction."""
+
+    def roll_up(self, key: SeriesKey) -> tuple[State, State] | None:
+        """Write down the states of a series and its study by their instances, and what stands for them in pictures.
+
+        The states; None when there is no such series. Done twice it changes nothing.
+        """
+
+    def representative(self, scope: Scope) -> InstanceKey | None:
+        """The instance whose picture stands for a series or study, as last written down."""
 
     def settle_series(
         self, key: SeriesKey, document: SeriesDocument, *, revision: int, tickets: Sequence[Ticket] = ()

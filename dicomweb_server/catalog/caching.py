@@ -15,6 +15,7 @@ from dicomweb_server.catalog.changelog import ChangeLog
 from dicomweb_server.catalog.database import Database
 from dicomweb_server.catalog.schema import instance, series, study, version
 from dicomweb_server.model.ids import InstanceKey, Scope, SeriesKey, StudyKey
+from dicomweb_server.model.messages import Kind, Ticket
 from dicomweb_server.model.states import State
 
 VIEWED_STEP_SECONDS = 60.0
@@ -129,6 +130,8 @@ class SqlCaching:
             keys += self._settle(connection, rows)
             left = [InstanceKey(scope.study, row.series_uid, row.instance_uid, scope.tenant) for row in rows]
             self._changes.add(connection, left, at=self._now())
+            touched = dict.fromkeys(key.of_series for key in left)
+            self._database.enqueue(connection, [Ticket(Kind.RECONCILE, key) for key in touched])
         return keys
 
     def _object_keys(self, connection: Connection, ids: Sequence[int]) -> list[str]:

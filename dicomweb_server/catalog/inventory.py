@@ -40,6 +40,20 @@ _GROWING = (
     .where(series.c.document_key.is_(None), series.c.instance_count > 0, sa.not_(_COMING))
 )
 """At rest, or soon: nothing of them is still to come from a source."""
+_BEHIND = (
+    sa.select(study.c.study_uid, series.c.series_uid, study.c.tenant)
+    .select_from(_ROWS)
+    .where(sa.or_(series.c.state.is_(None), series.c.state != int(State.READY)))
+    .group_by(series.c.id, study.c.study_uid, series.c.series_uid, study.c.tenant, series.c.state)
+    .having(
+        sa.func.coalesce(series.c.state, int(State.ANNOUNCED)).is_distinct_from(
+            sa.func.coalesce(
+                sa.func.min(sa.case((instance.c.state != int(State.FAILED), instance.c.state))), int(State.FAILED)
+            )
+        )
+    )
+)
+"""Series that did not follow their instances."""
 
 
 class SqlInventory:
@@ -61,8 +75,9 @@ class SqlInventory:
         with self._database.read() as connection:
             stored = [Ticket(Kind.PREPROCESS, InstanceKey(*row)) for row in connection.execute(_STORED)]
             growing = [Ticket(Kind.RECONCILE, SeriesKey(*row)) for row in connection.execute(_GROWING)]
+            growing += [Ticket(Kind.RECONCILE, SeriesKey(*row)) for row in connection.execute(_BEHIND)]
             wanted = [Ticket(Kind.FETCH, InstanceKey(*row), Band.EAGER) for row in connection.execute(_WANTED)]
-        return stored + growing + wanted
+        return list(dict.fromkeys([*stored, *growing, *wanted]))
 
 
 _: type[Inventory] = SqlInventory

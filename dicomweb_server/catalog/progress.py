@@ -11,10 +11,11 @@ from sqlalchemy import Connection, bindparam
 from dicomweb_server.catalog.base import Progress, Standing
 from dicomweb_server.catalog.changelog import ChangeLog
 from dicomweb_server.catalog.database import Database
+from dicomweb_server.catalog.rolling import Rolling, representative
 from dicomweb_server.catalog.schema import instance, series, study
 from dicomweb_server.catalog.tickets import uids
 from dicomweb_server.model.ids import InstanceKey, Scope, SeriesKey
-from dicomweb_server.model.messages import Ticket
+from dicomweb_server.model.messages import Kind, Ticket
 from dicomweb_server.model.records import SeriesDocument
 from dicomweb_server.model.states import State, may_move
 
@@ -73,14 +74,31 @@ class SqlProgress:
         self._database = database
         self._now = now
         self._changes = ChangeLog()
+        self._rolling = Rolling(database.dialect)
 
     def move(self, key: InstanceKey, to: State, *, only_from: Sequence[State], reason: str | None = None) -> bool:
         with self._database.write(durable=False) as connection:
-            return _moved(connection, key, to, only_from, reason)
+            moved = _moved(connection, key, to, only_from, reason)
+            self._follow(connection, [key] if moved else [])
+        return moved
 
     def move_all(self, keys: Sequence[InstanceKey], to: State, *, only_from: Sequence[State]) -> list[bool]:
         with self._database.write(durable=False) as connection:
-            return [_moved(connection, key, to, only_from, None) for key in keys]
+            moved = [_moved(connection, key, to, only_from, None) for key in keys]
+            self._follow(connection, [key for key, done in zip(keys, moved, strict=True) if done])
+        return moved
+
+    def _follow(self, connection: Connection, keys: Sequence[InstanceKey]) -> None:
+        followed = dict.fromkeys(key.of_series for key in keys)
+        self._database.enqueue(connection, [Ticket(Kind.RECONCILE, series_key) for series_key in followed])
+
+    def roll_up(self, key: SeriesKey) -> tuple[State, State] | None:
+        with self._database.write(durable=False) as connection:
+            return self._rolling(connection, key)
+
+    def representative(self, scope: Scope) -> InstanceKey | None:
+        with self._database.read() as connection:
+            return representative(connection, scope)
 
     def settle_series(
         self, key: SeriesKey, document: SeriesDocument, *, revision: int, tickets: Sequence[Ticket] = ()
@@ -122,9 +140,18 @@ class SqlProgress:
                 "series": connection.execute(sa.select(sa.func.count()).select_from(series)).scalar_one(),
                 "instances": connection.execute(sa.select(sa.func.count()).select_from(instance)).scalar_one(),
             }
+            levels = {
+                name: dict(
+                    map(tuple, connection.execute(sa.select(table.c.state, sa.func.count()).group_by(table.c.state)))
+                )
+                for name, table in (("series", series), ("studies", study))
+            }
             by_state = connection.execute(sa.select(instance.c.state, sa.func.count()).group_by(instance.c.state)).all()
         found = {State(state): count for state, count in by_state}
-        return counts | {state.name.lower(): found.get(state, 0) for state in State}
+        above = {
+            f"{name}_{state.name.lower()}": by.get(int(state), 0) for name, by in levels.items() for state in State
+        }
+        return counts | {state.name.lower(): found.get(state, 0) for state in State} | above
 
 
 def _moved(connection: Connection, key: InstanceKey, to: State, only_from: Sequence[State], reason: str | None) -> bool:

@@ -75,6 +75,8 @@ study = sa.Table(
     _count("instance_count"),
     _count("nearline_count"),
     Column("updated", Float, nullable=False, server_default="0"),
+    Column("state", Integer),
+    _text("representative"),
     UniqueConstraint("tenant", "study_uid"),
     Index(
         "ix_study_newest", "tenant", sa.text("study_date DESC"), sa.text("study_time DESC"), "study_uid", "patient_name"
@@ -155,6 +157,10 @@ series = sa.Table(
     _text("source"),
     Column("attributes", LargeBinary, nullable=False),
     Column("summary", LargeBinary, nullable=False),
+    Column("state", Integer),
+    _text("representative"),
+    _count("image_count"),
+    Index("ix_series_state", "state"),
     UniqueConstraint("study_id", "series_uid"),
     Index("ix_series_series_uid", "series_uid"),
     Index("ix_series_modality", "modality"),

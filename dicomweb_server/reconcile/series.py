@@ -53,6 +53,8 @@ class ReconcileSeries:
         return [self._one(ticket.key) if isinstance(ticket.key, SeriesKey) else DONE for ticket in tickets]
 
     def _one(self, key: SeriesKey) -> Done | Again:
+        """Series and study follow their instances in any case; the document waits for rest."""
+        self.catalog.progress.roll_up(key)
         try:
             progress = self.catalog.holdings.series_progress(key)
         except NotFound:

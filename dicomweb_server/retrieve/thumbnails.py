@@ -54,6 +54,9 @@ class Thumbnails:
         """
         if isinstance(scope, InstanceKey):
             return await self._shelf.instance(scope, within_seconds=0.0)
+        chosen = await asyncio.to_thread(self._shelf.catalog.progress.representative, scope)
+        if chosen is not None and (current := await asyncio.to_thread(self._current, chosen)) is not None:
+            return self._shelf.held(current)
         try:
             found = await asyncio.to_thread(self._shelf.catalog.holdings.versions, scope)
         except Gone:
@@ -61,6 +64,10 @@ class Thumbnails:
         except NotFound:
             return (await self._shelf.instances(scope))[0]
         return self._shelf.held(_middle(found))
+
+    def _current(self, key: InstanceKey) -> Version | None:
+        """None when it has left meanwhile: another is chosen."""
+        return self._shelf.catalog.holdings.current([key]).get(key)
 
     async def picture(
         self, held: Held, *, frame: int | None = None, box: Box | None = None, media_type: str = JPEG

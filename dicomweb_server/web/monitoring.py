@@ -33,6 +33,15 @@ def _of_catalog(catalog: Catalog) -> Iterator[metrics.Figure]:
     totals = catalog.progress.totals()
     for level in ("studies", "series"):
         yield f"dicomweb_{level}", f"How many {level} are known.", {}, totals.get(level, 0)
+    for level in ("series", "studies"):
+        for state in _STATES:
+            labels = {"state": state}
+            yield (
+                f"dicomweb_{level}_by_state",
+                f"{level} by state.".capitalize(),
+                labels,
+                totals.get(f"{level}_{state}", 0),
+            )
     for state in _STATES:
         yield "dicomweb_instances", "Instances by state.", {"state": state}, totals.get(state, 0)
 

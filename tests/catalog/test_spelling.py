@@ -61,6 +61,16 @@ def test_an_older_catalog_learns_the_words_of_its_names(url: str) -> None:
         connection.execute(sa.text(f"DELETE FROM study_value WHERE tag = {0x00100010}"))
         for newer in ("search_index", "lease"):
             connection.execute(sa.text(f"DROP TABLE {newer}"))
+        connection.execute(sa.text("DROP INDEX ix_series_state"))
+        for column in (
+            "series.state",
+            "series.representative",
+            "series.image_count",
+            "study.state",
+            "study.representative",
+        ):
+            table, _, name = column.partition(".")
+            connection.execute(sa.text(f"ALTER TABLE {table} DROP COLUMN {name}"))
         connection.execute(sa.text("UPDATE alembic_version SET version_num = '0001'"))
     older.close()
     opened = open_catalog(url)
