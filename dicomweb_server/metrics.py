@@ -8,13 +8,34 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest, values
 from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.multiprocess import MultiProcessCollector
 
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+RESERVED_BYTES = 1 << 18
+"""More than the figures of one process take."""
+
+
+class _Reserved(MmapedDict):
+    """The library's file of figures, with all its blocks from the start.
+
+    The library maps a file of holes: counting into one of them while the disk is full would end the process (SIGBUS).
+    """
+
+    def __init__(self, filename: str, read_mode: bool = False) -> None:
+        if not read_mode:
+            with suppress(OSError), open(filename, "ab") as file:
+                os.posix_fallocate(file.fileno(), 0, RESERVED_BYTES)
+        super().__init__(filename, read_mode)  # type: ignore[no-untyped-call]
+
+
+values.MmapedDict = _Reserved  # type: ignore[attr-defined]
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 

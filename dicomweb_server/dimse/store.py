@@ -84,7 +84,7 @@ class StoreHandler:
         except DicomwebError as error:
             return statuses.of_error(error)
         finally:
-            with suppress(FileNotFoundError):
+            with suppress(OSError):
                 staged.unlink()
 
     def _write(self, staged: Path, head: bytes, parts: Iterator[memoryview]) -> None:

@@ -20,7 +20,7 @@ def translated(error: OSError) -> BackendFailed:
     if error.errno in _FULL:
         return OutOfResources("no space left for objects")
     if error.errno == errno.EROFS:
-        return BackendFailed("the object folder is read-only")
+        return BackendFailed("the object folder is read-only", passing=True)
     return BackendFailed(f"the object folder failed: {os.strerror(error.errno or 0)}")
 
 

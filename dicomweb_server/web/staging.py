@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
@@ -44,7 +45,7 @@ class StagedFile:
             await asyncio.to_thread(self._drop)
 
     async def write(self, content: bytes) -> None:
-        """Raises OutOfResources when the disk is full."""
+        """Raises OutOfResources when the disk is full or may not be written, else BackendFailed."""
         self._pieces.append(content)
         self._gather(len(content))
         self.size += len(content)
@@ -81,6 +82,8 @@ class StagedFile:
         except OSError as error:
             if error.errno in _FULL:
                 raise OutOfResources("no room for what was sent") from None
+            if error.errno == errno.EROFS:
+                raise OutOfResources("nothing can be written now") from None
             raise BackendFailed("what was sent could not be written") from None
 
     def _drop(self) -> None:
@@ -88,4 +91,6 @@ class StagedFile:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
-        self.path.unlink(missing_ok=True)
+        # Where nothing may be written, it is the sweep that removes it later.
+        with suppress(OSError):
+            self.path.unlink()

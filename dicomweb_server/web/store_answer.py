@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from dicomweb_server.model.errors import DicomwebError, OutOfResources, Rejected
+from dicomweb_server.model.errors import BackendFailed, DicomwebError, OutOfResources, Rejected
 from dicomweb_server.model.ids import InstanceKey
 from dicomweb_server.model.records import DicomJson, Fate, Outcome
 
@@ -42,6 +42,9 @@ class StoreAnswer:
             case OutOfResources():
                 self.full = result
                 self.failed.append((None, None, OUT_OF_RESOURCES))
+            case BackendFailed(passing=True):
+                self.full = OutOfResources(str(result))
+                self.failed.append((None, None, PROCESSING_FAILURE))
             case _:
                 self.failed.append((None, None, PROCESSING_FAILURE))
 

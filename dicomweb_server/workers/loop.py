@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 from dicomweb_server import metrics
+from dicomweb_server.model.errors import BackendFailed
 from dicomweb_server.model.messages import Band, Kind, Lease, Ticket
 from dicomweb_server.model.results import Again, Failed, Result
 from dicomweb_server.queues.base import Queue
@@ -55,7 +56,13 @@ class Worker:
         beat = threading.Thread(target=self._heartbeat, args=(stop,), name=f"{self.name}-heartbeat", daemon=True)
         beat.start()
         while not stop.is_set():
-            leases = self._work()
+            try:
+                leases = self._work()
+            except BackendFailed as error:
+                # Queue or catalog are full or locked. What was taken comes back when its lease runs out.
+                log.error("%s cannot work now: %s", self.name, error)
+                stop.wait(self.poll_seconds)
+                continue
             if not leases:
                 self.signals.wait([TICKETS], timeout_seconds=self.poll_seconds)
             elif len(leases) < self.batch and all(lease.ticket.band in BACKGROUND for lease in leases):
@@ -117,7 +124,10 @@ class Worker:
 
     def _heartbeat(self, stop: threading.Event) -> None:
         while not stop.wait(self.lease_seconds / 3):
-            self.queue.extend(self.name, lease_seconds=self.lease_seconds)
+            try:
+                self.queue.extend(self.name, lease_seconds=self.lease_seconds)
+            except BackendFailed as error:
+                log.error("%s cannot tell that it lives: %s", self.name, error)
 
 
 def _count(kind: Kind, results: Sequence[Result], seconds: float) -> None:

@@ -78,17 +78,19 @@ class RunningServer:
         return report
 
 
-def cli(*words: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "dicomweb_server", *map(str, words)]
+def cli(*words: str | Path, within: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
+    command = [*within, sys.executable, "-m", "dicomweb_server", *map(str, words)]
     return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
-def start(data: Path, *, extra: Sequence[str] = (), env: dict[str, str] | None = None) -> RunningServer:
-    """Start a server and return when it is ready."""
+def start(
+    data: Path, *, extra: Sequence[str] = (), env: dict[str, str] | None = None, within: Sequence[str] = ()
+) -> RunningServer:
+    """Start a server and return when it is ready; ``within`` are words of a program that becomes the server."""
     data.mkdir(parents=True, exist_ok=True)
     http, dimse = f"127.0.0.1:{free_port()}", free_port()
     log = data / "server.log"
-    command = [sys.executable, "-m", "dicomweb_server", "serve", "--data", str(data)]
+    command = [*within, sys.executable, "-m", "dicomweb_server", "serve", "--data", str(data)]
     command += ["--http", http, "--dimse", f"127.0.0.1:{dimse}", "--aet", "JOURNEY", *extra]
     with log.open("ab") as output:
         process = subprocess.Popen(
@@ -116,8 +118,10 @@ def ready(server: RunningServer) -> bool:
 
 
 @contextlib.contextmanager
-def running(data: Path, *, extra: Sequence[str] = (), env: dict[str, str] | None = None) -> Iterator[RunningServer]:
-    server = start(data, extra=extra, env=env)
+def running(
+    data: Path, *, extra: Sequence[str] = (), env: dict[str, str] | None = None, within: Sequence[str] = ()
+) -> Iterator[RunningServer]:
+    server = start(data, extra=extra, env=env, within=within)
     try:
         yield server
     finally:

@@ -1,0 +1,65 @@
+"""A disk that is full, or that may not be written: a clear answer, nothing lost, and back at once (S-17, S-21)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.faults.ending import assert_all_ready, assert_held, at_rest
+from tests.faults.mounted import Confined, confined
+from tests.faults.sending import c_store_status, made, stow_status
+from tests.journeys.server import wait_for
+from tests.run.test_serve import pids
+
+OUT_OF_RESOURCES = range(0xA700, 0xA800)
+FAILURES = {0x0110, *OUT_OF_RESOURCES}
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Confined]:
+    soon = ("--set", "work.lease_seconds=2", "--set", "work.sweep_seconds=2")
+    with confined(tmp_path / "data", size="32m", extra=soon) as server:
+        yield server
+
+
+def test_a_full_disk_is_told_and_everything_works_again_once_there_is_room(server: Confined) -> None:
+    before, later = made("1.2.20", 12), made("1.2.21", 12)
+    assert {stow_status(server, body) for body in before.values()} == {200}
+    server.fill()
+    some = list(later.values())
+    answers = [stow(server, body) for body in some[:6]]
+    assert [answer.status_code for answer in answers] == [503] * 6
+    assert all(int(answer.headers["retry-after"]) > 0 for answer in answers)
+    assert all((c_store_status(server, body) or 0) in OUT_OF_RESOURCES for body in some[6:])
+    assert_held(server, before)
+    server.make_room()
+    assert {stow_status(server, body) for body in some[:6]} == {200}
+    assert {c_store_status(server, body) for body in some[6:]} == {0}
+    assert_all_ready(server, before | later)
+    assert [len(pids(server, role)) for role in ("web", "dimse")] == [1, 1]
+
+
+def test_objects_that_may_not_be_written_are_told_and_all_works_again_once_they_may(server: Confined) -> None:
+    before, later = made("1.2.20", 12), made("1.2.21", 12)
+    assert {stow_status(server, body) for body in before.values()} == {200}
+    wait_for(lambda: at_rest(server), "the end of all work")
+    server.set_objects("ro")
+    some = list(later.values())
+    answers = [stow(server, body) for body in some[:6]]
+    assert [answer.status_code for answer in answers] == [503] * 6
+    assert all(int(answer.headers["retry-after"]) > 0 for answer in answers)
+    assert all((c_store_status(server, body) or 0) in FAILURES for body in some[6:])
+    assert_held(server, before)
+    server.set_objects("rw")
+    assert {stow_status(server, body) for body in some[:6]} == {200}
+    assert {c_store_status(server, body) for body in some[6:]} == {0}
+    assert_all_ready(server, before | later)
+    assert [len(pids(server, role)) for role in ("web", "dimse", "worker")] == [1, 1, 1]
+
+
+def stow(server: Confined, body: bytes) -> httpx.Response:
+    headers = {"Content-Type": "application/dicom", "Accept": "application/dicom+json"}
+    return httpx.post(f"{server.dicomweb}/studies", content=body, headers=headers, timeout=60)
