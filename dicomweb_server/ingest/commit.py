@@ -19,7 +19,7 @@ from dicomweb_server.model.ids import InstanceKey, SeriesKey
 from dicomweb_server.model.messages import Band, Kind, Ticket
 from dicomweb_server.model.records import Door, Fate, Origin, Version
 from dicomweb_server.objects.base import ObjectStore, Staged
-from dicomweb_server.signals.base import TICKETS, Signals
+from dicomweb_server.signals.base import CHANGED, TICKETS, Signals
 
 log = logging.getLogger(__name__)
 
@@ -99,8 +99,15 @@ class GroupCommit:
         for (arrival, store), won in zip(storing, written, strict=True):
             if won:
                 arrival.succeed(store.fate)
+                self._tell(arrival)
             else:
                 settled.again.append(arrival)
+
+    def _tell(self, arrival: Waiting) -> None:
+        """Somebody may wait for what a C-MOVE brings, in another process."""
+        if arrival.handed.origin.move_message_id is not None:
+            key = arrival.derived.key
+            self.signals.announce(CHANGED, f"{key.study}/{key.series}/{key.instance}")
 
     def _new_version(self, arrival: Waiting, store: Store) -> NewVersion:
         origin = arrival.handed.origin

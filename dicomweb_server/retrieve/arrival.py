@@ -27,6 +27,7 @@ from dicomweb_server.model.records import DicomJson
 from dicomweb_server.model.rules import Load, LoadRule, SeriesTraits, load_of
 from dicomweb_server.model.states import State
 from dicomweb_server.retrieve.foreign import as_ours, by_number
+from dicomweb_server.retrieve.waking import Wakeups
 from dicomweb_server.signals.base import TICKETS, Signals
 from dicomweb_server.sources.base import Kind as SourceKind
 from dicomweb_server.sources.base import Source
@@ -35,7 +36,10 @@ T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
-FIRST_LOOK_SECONDS, LONGEST_LOOK_SECONDS = 0.02, 0.2
+FIRST_LOOK_SECONDS, LONGEST_LOOK_SECONDS = 0.05, 1.0
+"""Between two looks where no signal comes."""
+NEXT_LOOK_SECONDS = 0.05
+"""For a whole series is looked no more often than this, however much arrives."""
 UNKNOWN_SECONDS = 10.0
 """For so long a study that no source knows is not asked for again."""
 NEIGHBOURS_SECONDS = 5.0
@@ -66,6 +70,7 @@ class Arrival:
     ) -> None:
         self._catalog = catalog
         self._signals = signals
+        self._wakeups = Wakeups(signals)
         self._sources = sources
         self._collect = collect
         self._wait_seconds = wait_seconds
@@ -175,7 +180,9 @@ class Arrival:
                 return missing
             if self._now() >= until:
                 raise NotReady("what was asked for", retry_after=RETRY_AFTER_SECONDS)
-            await asyncio.sleep(pause)
+            await self._wakeups.changed(scope, seconds=pause)
+            if not isinstance(scope, InstanceKey):
+                await asyncio.sleep(NEXT_LOOK_SECONDS)
             pause = min(pause * 1.3, LONGEST_LOOK_SECONDS)
 
     def _in_turn(self, study: StudyKey) -> asyncio.Lock:
