@@ -1,0 +1,93 @@
+"""A PACS that dies, lies, warns or is silent: all ends ready or given up with a reason, and a requeue completes it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.faults.ending import assert_all_ready, at_rest, status
+from tests.faults.faulty import Faulty, faulty_pacs, healed
+from tests.faults.sending import Sender, made, stow
+from tests.journeys.server import RunningServer, wait_for
+from tests.pulling.peers import in_front_of, pacs_table
+
+STUDY = "1.2.30"
+FILES = made(STUDY, 10)
+SOON = ("--set", "work.lease_seconds=2", "--set", "work.attempts=2")
+TIMEOUT = "timeout_seconds = 2\n"
+
+
+def fetch(server: RunningServer) -> None:
+    fetched = server.cli("fetch", STUDY, "--config", server.data.parent / "settings.toml")
+    assert fetched.returncode == 0, fetched.stderr
+
+
+@pytest.mark.parametrize(
+    ("fault", "completes"),
+    [
+        ("sends twice", True),
+        ("dies in the middle", False),
+        ("says success too early", False),
+        ("warns", False),
+        ("never answers", False),
+        ("sends others", False),
+    ],
+)
+def test_a_faulty_pacs_leaves_nothing_undecided(tmp_path: Path, fault: str, completes: bool) -> None:
+    pacs = Faulty(FILES, made("1.2.31", 3), fault)
+    with (
+        faulty_pacs(pacs) as port,
+        in_front_of(tmp_path / "front", pacs_table(port) + TIMEOUT, extra=SOON) as server,
+    ):
+        fetch(server)
+        wait_for(lambda: at_rest(server), "the end of all work", seconds=60)
+        found = status(server)
+        letters = [json.loads(line) for line in server.cli("dead-letters", "list").stdout.splitlines()]
+        assert found["holds"]["ready"] + found["holds"]["failed"] == len(FILES), found
+        assert found["holds"]["failed"] == len(letters) == found["tickets"]["given up"]
+        assert all(letter["reason"] for letter in letters)
+        if completes:
+            assert not letters
+        healed(pacs)
+        assert server.cli("dead-letters", "requeue").returncode == 0
+        assert_all_ready(server, FILES)
+
+
+def test_what_is_pushed_while_it_is_pulled_is_here_once(tmp_path: Path) -> None:
+    with (
+        faulty_pacs(Faulty(FILES, {})) as port,
+        in_front_of(tmp_path / "front", pacs_table(port), extra=SOON) as server,
+    ):
+        pushing = Sender(dict(reversed(FILES.items())), stow(server))
+        pushing.start()
+        fetch(server)
+        wait_for(lambda: not pushing.is_alive(), "all to be pushed")
+        assert_all_ready(server, FILES)
+
+
+def test_a_study_purged_while_it_is_pulled_comes_again_when_it_is_asked_for(tmp_path: Path) -> None:
+    with (
+        faulty_pacs(Faulty(FILES, {})) as port,
+        in_front_of(tmp_path / "front", pacs_table(port), extra=SOON) as server,
+    ):
+        fetch(server)
+        for _ in range(3):
+            assert server.cli("purge", STUDY).returncode == 0
+        wait_for(lambda: at_rest(server), "the end of all work")
+        fetch(server)
+        assert_all_ready(server, FILES)
+
+
+def test_a_pacs_that_refuses_to_give_is_named(tmp_path: Path) -> None:
+    pacs = Faulty(FILES, {}, "refuses contexts")
+    with (
+        faulty_pacs(pacs) as port,
+        in_front_of(tmp_path / "front", pacs_table(port), extra=SOON) as server,
+    ):
+        fetch(server)
+        wait_for(lambda: at_rest(server), "the end of all work", seconds=60)
+        letters = server.cli("dead-letters", "list").stdout.splitlines()
+        assert status(server)["holds"]["failed"] == len(letters) == len(FILES)
+        assert all(json.loads(letter)["reason"] for letter in letters)
