@@ -9,13 +9,15 @@ import httpx
 import pytest
 
 from tests.faults.ending import assert_all_ready, assert_held, at_rest
-from tests.faults.mounted import Confined, confined
+from tests.faults.mounted import Confined, confined, may_mount
 from tests.faults.sending import c_store_status, made, stow_status
 from tests.journeys.server import wait_for
 from tests.run.test_serve import pids
 
 OUT_OF_RESOURCES = range(0xA700, 0xA800)
 FAILURES = {0x0110, *OUT_OF_RESOURCES}
+
+pytestmark = pytest.mark.skipif(not may_mount(), reason="a disk of its own needs the right to mount")
 
 
 @pytest.fixture
