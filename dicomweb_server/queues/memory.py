@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from dicomweb_server.model.ids import Scope
 from dicomweb_server.model.messages import Band, Kind, Lease, Ticket
 from dicomweb_server.queues.base import DeadLetter, Queue, QueueStats
 
@@ -127,12 +128,20 @@ class MemoryQueue:
         )
 
     def _put(self, tickets: Iterable[Ticket]) -> None:
-        ordered = sorted(tickets, key=_name)
-        lanes = [(ticket.band, *_study(ticket)) for ticket in ordered]
-        turns = {lane: self._last_turn(lane) for lane in set(lanes)}
-        for ticket, lane in zip(ordered, lanes, strict=True):
-            turns[lane] += 1
-            self._merge(ticket, turns[lane])
+        """Turns follow the order in which tickets are given, places in the queue their names."""
+        merged: dict[tuple[Kind, Scope], Ticket] = {}
+        for given in tickets:
+            same = merged.get((given.kind, given.key), given)
+            earliest = min(given.not_before, same.not_before)
+            merged[given.kind, given.key] = replace(given, band=min(given.band, same.band), not_before=earliest)
+        turns: dict[tuple[str, ...], int] = {}
+        numbered = []
+        for ticket in merged.values():
+            lane = (ticket.band, *_study(ticket))
+            turns[lane] = (turns[lane] if lane in turns else self._last_turn(lane)) + 1
+            numbered.append((ticket, turns[lane]))
+        for ticket, turn in sorted(numbered, key=lambda each: _name(each[0])):
+            self._merge(ticket, turn)
 
     def _merge(self, ticket: Ticket, turn: int) -> None:
         for twin in self._twins(ticket):
@@ -172,8 +181,9 @@ def _study(ticket: Ticket) -> tuple[str, str]:
     return ticket.key.tenant, ticket.key.study
 
 
-def _name(ticket: Ticket) -> tuple[str, str, str]:
-    return ticket.kind, ticket.key.tenant, str(ticket.key)
+def _name(ticket: Ticket) -> tuple[str, ...]:
+    key = ticket.key
+    return ticket.kind, key.tenant, key.study, getattr(key, "series", ""), getattr(key, "instance", "")
 
 
 def _order(entry: _Entry) -> tuple[str, int, int]:
