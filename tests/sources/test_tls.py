@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -23,6 +24,13 @@ from tests.pulling.orthanc import orthanc
 
 # pynetdicom leaves the socket of a refused connection to the garbage collector
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+
+@pytest.fixture(autouse=True)
+def collected() -> Iterator[None]:
+    """Here, and not in whatever test comes later."""
+    yield
+    gc.collect()
 
 
 @dataclass(frozen=True)
