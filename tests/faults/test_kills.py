@@ -20,7 +20,7 @@ from tests.run.test_supervisor import gone
 
 SOON = ("--set", "work.lease_seconds=2", "--set", "work.sweep_seconds=2")
 EACH = 80
-ROLE_KILLS = 4
+ROLE_KILLS = int(os.environ.get("FAULT_KILLS", "2"))
 """Fewer: the supervisor starts a role that keeps dying later and later."""
 
 
@@ -48,7 +48,7 @@ def test_a_role_killed_again_and_again_loses_nothing(tmp_path: Path, role: str) 
         assert_all_ready(server, sent | imported)
 
 
-@pytest.mark.parametrize(("what", "kills"), [("supervisor", 4), ("everything", 8)])
+@pytest.mark.parametrize(("what", "kills"), [("supervisor", ROLE_KILLS), ("everything", 2 * ROLE_KILLS)])
 def test_a_server_killed_again_and_again_loses_nothing_acknowledged(tmp_path: Path, what: str, kills: int) -> None:
     files = made("1.2.10", EACH) | made("1.2.11", EACH)
     acknowledged: set[str] = set()
@@ -80,7 +80,7 @@ def test_a_server_killed_again_and_again_loses_nothing_acknowledged(tmp_path: Pa
 def test_a_killed_import_is_completed_by_the_next(tmp_path: Path) -> None:
     files = made("1.2.12", 2 * EACH)
     with running(tmp_path / "data", extra=SOON) as server:
-        for kill in range(8):
+        for kill in range(2 * ROLE_KILLS):
             importer = importing(server, tmp_path / "files", files)
             time.sleep(0.4 + 0.1 * kill)
             importer.kill()
