@@ -30,6 +30,16 @@ class Document:
     etag: str
     """Without quotes; another one for each content, base and coding."""
     gzip: bool
+    left_out: int = 0
+    """Announced instances that are not described: nothing of them could be fetched."""
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """Data sets of a study or series, and how many of its announced instances have none, at the same moment."""
+
+    rows: list[bytes]
+    left_out: int = 0
 
 
 class Documents:
@@ -76,12 +86,6 @@ class Metadata:
                 # An empty list would be shown as an empty series.
                 raise BackendFailed(f"nothing of series {progress.key.series} could be fetched", passing=True)
 
-    async def shortfall(self, scope: Scope) -> int:
-        """How many announced instances of a study or series failed and are left out of its metadata."""
-        if self.shelf.arrival is None or isinstance(scope, InstanceKey):
-            return 0
-        return sum(progress.counts.get(State.FAILED, 0) for progress in await self._of(scope))
-
     async def _of(self, scope: StudyKey | SeriesKey) -> tuple[SeriesProgress, ...]:
         if isinstance(scope, SeriesKey):
             return (await self.shelf.series(scope),)
@@ -106,44 +110,49 @@ class Metadata:
         """
         found = self.cache.get(etag)
         if found is None:
-            found = await self._made(await self._stored(scope), etag, base, gzip=gzip)
-            self.cache.put(found)
+            stored, left_out = await self._stored(scope)
+            if len(stored) > IN_THREAD:
+                found = await asyncio.to_thread(_finished, stored, etag, base, gzip, left_out)
+            else:
+                found = _finished(stored, etag, base, gzip, left_out)
+            if not left_out:
+                self.cache.put(found)
         return found
 
-    async def rows(self, scope: Scope) -> list[bytes]:
+    async def rows(self, scope: Scope) -> Described:
         """One data set for each instance, with placeholders for the base. Raises NotFound, Gone."""
         arrival = self.shelf.arrival
         if arrival is None or isinstance(scope, InstanceKey):
-            return await asyncio.to_thread(self.shelf.catalog.holdings.metadata, scope)
+            return Described(await asyncio.to_thread(self.shelf.catalog.holdings.metadata, scope))
         rows: list[bytes] = []
+        left_out = 0
         for progress in await self._of(scope):
             described = await arrival.described(progress.key) if _arriving(progress) else None
             if described is None:
                 described = await asyncio.to_thread(self.shelf.catalog.holdings.metadata, progress.key)
+                left_out += max(0, sum(progress.counts.values()) - len(described))
             rows += described
-        return rows
+        return Described(rows, left_out)
 
-    async def _stored(self, scope: Scope) -> bytes:
+    async def _stored(self, scope: Scope) -> tuple[bytes, int]:
+        """A JSON array with placeholders for the base, and how many instances it leaves out."""
         if isinstance(scope, SeriesKey):
-            document = (await self.shelf.series(scope)).document
-            if document is not None:
+            progress = await self.shelf.series(scope)
+            if progress.document is not None:
+                left_out = progress.counts.get(State.FAILED, 0) if self.shelf.arrival is not None else 0
                 try:
-                    return await self.shelf.objects.read(document.object_key)
+                    return await self.shelf.objects.read(progress.document.object_key), left_out
                 except NotFound:
                     pass  # replaced meanwhile: the rows tell
-        return b"[" + b",".join(await self.rows(scope)) + b"]"
-
-    async def _made(self, stored: bytes, etag: str, base: str, *, gzip: bool) -> Document:
-        if len(stored) > IN_THREAD:
-            return await asyncio.to_thread(_finished, stored, etag, base, gzip)
-        return _finished(stored, etag, base, gzip)
+        described = await self.rows(scope)
+        return b"[" + b",".join(described.rows) + b"]", described.left_out
 
 
-def _finished(stored: bytes, etag: str, base: str, gzip: bool) -> Document:
+def _finished(stored: bytes, etag: str, base: str, gzip: bool, left_out: int) -> Document:
     body = stored.replace(BASE, base.encode())
     if gzip and len(body) >= SMALLEST_TO_GZIP:
-        return Document(igzip.compress(body, compresslevel=1, mtime=0), etag, True)
-    return Document(body, etag, False)
+        return Document(igzip.compress(body, compresslevel=1, mtime=0), etag, True, left_out)
+    return Document(body, etag, False, left_out)
 
 
 def _of_series(progress: SeriesProgress) -> str:

@@ -129,6 +129,7 @@ async def _value(asked: _Asked, found: Bulk) -> list[Part]:
     """Raises NotAcceptable."""
     location = wado.bulk_url(asked.base, found)
     if found.value.encapsulated and found.pixels:
+        wado.check_frames(found.held)
         form = await transcoding.pixels(asked.request, found.held, asked.wanted, parts=2)
         payloads = await wado.frame_payloads(asked.request, found.held, form)
         return [(form.label, location, payload) for payload in payloads]

@@ -120,14 +120,15 @@ async def metadata(request: Request) -> ASGIApp:
     content_type = str(form)
     if form in (datasets.Form.JSON, datasets.Form.PLAIN_JSON):
         document = await retrieving.document(scope, etag, base=base, gzip=gzip)
-        content, gzip = document.body, document.gzip
+        content, gzip, left_out = document.body, document.gzip, document.left_out
     else:
-        rows = await retrieving.rows(scope)
-        if form is datasets.Form.XML and len(rows) != 1:
+        described = await retrieving.rows(scope)
+        left_out = described.left_out
+        if form is datasets.Form.XML and len(described.rows) != 1:
             raise NotAcceptable("one XML document holds one instance", available=(str(datasets.Form.XML_PARTS),))
-        content, content_type, gzip = await asyncio.to_thread(_xml, form, rows, base, gzip)
+        content, content_type, gzip = await asyncio.to_thread(_xml, form, described.rows, base, gzip)
     more = body.headers(content_encoding="gzip") if gzip else []
-    if left_out := await retrieving.shortfall(scope):
+    if left_out:
         more = more + body.headers(warning=warning(base, f"{left_out} instances could not be fetched and are left out"))
     return body.answer(
         request, [Bytes(content)], content_type=content_type, etag=quoted, cache=caching.REVALIDATE, more=more
@@ -158,6 +159,7 @@ async def _one_value(request: Request, found: Bulk) -> ASGIApp:
     held, value = found.held, found.value
     payloads: list[list[Piece]]
     if value.encapsulated and held.index is not None and found.pixels:
+        check_frames(held)
         form = await transcoding.pixels(request, held, wanted, parts=1 if held.index.video else held.index.count)
         label = form.label
         payloads = await frame_payloads(request, held, form)
@@ -188,6 +190,12 @@ async def _one_value(request: Request, found: Bulk) -> ASGIApp:
         etag=etag,
         cache=caching.IMMUTABLE,
     )
+
+
+def check_frames(held: Held) -> None:
+    """Raises NotAcceptable for compressed pixel data without a frame that can be told apart: it has no form."""
+    if held.index is not None and not held.index.count:
+        raise NotAcceptable("no frame can be told apart in its pixel data", available=())
 
 
 def _harmless(media_type: str) -> str:

@@ -191,3 +191,15 @@ async def test_text_leaves_as_utf_8(tmp_path: Path) -> None:
         path = instance_path(held.held.take_bytes(out.getvalue()))
         answer = await held.get(f"{path}/bulkdata/0040A160", OCTETS)
         assert answer.content.decode() == ("Größe " * 20_000).rstrip()
+
+
+@pytest.mark.parametrize("name", ["bot_huge", "fragment_length_past_end", "fragment_length_undefined"])
+@pytest.mark.parametrize("accept", ["*/*", ANY, STORED])
+async def test_pixel_data_without_a_sound_frame_has_no_form(tmp_path: Path, name: str, accept: str) -> None:
+    """Its metadata refers to it, so it is there: it is not missing but cannot be given (W-45)."""
+    with door(tmp_path, f"malformed/{name}.dcm") as held:
+        path = held.at(f"malformed/{name}.dcm")
+        for what in ("bulkdata/7FE00010", "bulkdata", "pixeldata"):
+            answer = await held.get(f"{path}/{what}", accept)
+            assert answer.status_code == 406
+        assert "no frame" in (await held.get(f"{path}/bulkdata/7FE00010", accept)).text
