@@ -16,6 +16,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from dicomweb_server.model.manifest import MANIFESTS
 from dicomweb_server.model.rules import Load
 from dicomweb_server.settings import RuleSettings, Settings, SettingsError, SourceSettings, address, every_setting
 
@@ -119,6 +120,8 @@ def sources_of(file: Path | None) -> tuple[SourceSettings, ...]:
     found = tuple(_source(str(file), number, table) for number, table in enumerate(_tables(file, "source"), 1))
     if len({source.name for source in found}) != len(found):
         raise SettingsError(f"{file}: two sources have the same name")
+    if any(source.name == MANIFESTS for source in found):
+        raise SettingsError(f"{file}: the name {MANIFESTS!r} stands for what manifests name")
     return found
 
 

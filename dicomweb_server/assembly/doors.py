@@ -8,6 +8,7 @@ from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
 from dicomweb_server.assembly.backends import Backends, open_backends, open_pool
+from dicomweb_server.assembly.keys import link_key
 from dicomweb_server.assembly.receiving import open_receive
 from dicomweb_server.assembly.upstream import open_sources
 from dicomweb_server.settings import Settings, address
@@ -141,9 +142,12 @@ def _arrival(settings: Settings, backends: Backends, sources: Mapping[str, Sourc
 
 
 def _web_options(settings: Settings) -> WebOptions:
+    from dicomweb_server.model.manifest import manifest_of
     from dicomweb_server.web.address import AddressRules
     from dicomweb_server.web.app import WebOptions
+    from dicomweb_server.web.collection_request import CollectionRules
     from dicomweb_server.web.cors import CorsRules
+    from dicomweb_server.web.links import Links
     from dicomweb_server.web.search_request import SearchRules
     from dicomweb_server.web.upload import UploadLimits
 
@@ -166,4 +170,12 @@ def _web_options(settings: Settings) -> WebOptions:
             max_body=http.max_body_bytes, max_part=settings.ingest.max_instance_bytes, max_parts=http.max_parts
         ),
         viewer=settings.viewer,
+        collections=CollectionRules(
+            hosts=frozenset(settings.collections.hosts),
+            manifest=lambda document: manifest_of(document, hosts=frozenset(settings.collections.hosts)),
+            largest=settings.collections.max_manifest_bytes,
+            webhook_hosts=frozenset(settings.collections.webhook_hosts),
+            mail_domains=frozenset(each.lower() for each in settings.collections.mail_domains),
+        ),
+        links=Links(link_key(settings), settings.collections.link_seconds),
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from dicomweb_server.assembly.backends import Backends
 from dicomweb_server.model.ids import InstanceKey
+from dicomweb_server.model.manifest import MANIFESTS
 from dicomweb_server.model.records import Derived, Origin
 from dicomweb_server.settings import Settings
 
@@ -53,6 +54,8 @@ def _coercion(
     from dicomweb_server.dicom.coerce import Coercion
 
     issuers = {each.name: each.issuer for each in settings.sources if each.issuer}
+    if settings.collections.issuer:
+        issuers[MANIFESTS] = settings.collections.issuer
     pushed = settings.ingest.issuer
 
     def coercion(origin: Origin, derived: Derived) -> Coercion | None:

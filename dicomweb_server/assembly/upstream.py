@@ -6,11 +6,16 @@ import os
 import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from dicomweb_server.assembly.backends import Backends
 from dicomweb_server.model.ids import InstanceKey
+from dicomweb_server.model.manifest import MANIFESTS
 from dicomweb_server.settings import Settings, SettingsError, SourceSettings, address
 from dicomweb_server.sources.base import Source
+
+if TYPE_CHECKING:
+    from dicomweb_server.sources.content import ContentSource
 
 
 @contextmanager
@@ -24,21 +29,34 @@ def open_sources(settings: Settings, backends: Backends) -> Iterator[dict[str, S
         for wanted in settings.sources:
             source = (_pacs if wanted.kind == "pacs" else _dicomweb)(settings, wanted, backends)
             opened[wanted.name] = Watched(Issuing(source, wanted.issuer) if wanted.issuer else source)
+        if settings.collections.hosts:
+            opened[MANIFESTS] = Watched(content_source(settings, backends))
         yield opened
     finally:
         for source in opened.values():
             source.close()
 
 
+def content_source(settings: Settings, backends: Backends) -> ContentSource:
+    """What manifests name."""
+    from dicomweb_server.sources.content import Allowed, ContentSource
+
+    wanted = settings.collections
+    return ContentSource(
+        MANIFESTS,
+        backends.catalog.pulling.locations,
+        Allowed(frozenset(wanted.hosts), wanted.private_hosts),
+        longest=settings.ingest.max_instance_bytes,
+        headers=_headers("collections", wanted.headers_env),
+    )
+
+
 def _dicomweb(settings: Settings, wanted: SourceSettings, backends: Backends) -> Source:
     from dicomweb_server.sources.dicomweb import DicomwebSource
 
-    headers = {}
+    headers = _headers(f"source {wanted.name}", wanted.headers_env)
     if wanted.authorization_env:
-        headers["Authorization"] = _secret(wanted, wanted.authorization_env)
-    for entry in wanted.headers_env:
-        header, _, variable = entry.partition("=")
-        headers[header.strip()] = _secret(wanted, variable.strip())
+        headers["Authorization"] = _secret(f"source {wanted.name}", wanted.authorization_env)
     return DicomwebSource(
         wanted.name,
         wanted.url,
@@ -49,9 +67,15 @@ def _dicomweb(settings: Settings, wanted: SourceSettings, backends: Backends) ->
     )
 
 
-def _secret(wanted: SourceSettings, variable: str) -> str:
+def _headers(where: str, entries: Sequence[str]) -> dict[str, str]:
+    """From entries NAME=VARIABLE. Raises SettingsError."""
+    pairs = (entry.partition("=") for entry in entries)
+    return {header.strip(): _secret(where, variable.strip()) for header, _, variable in pairs}
+
+
+def _secret(where: str, variable: str) -> str:
     if variable not in os.environ:
-        raise SettingsError(f"source {wanted.name}: {variable} is not in the environment")
+        raise SettingsError(f"{where}: {variable} is not in the environment")
     return os.environ[variable]
 
 

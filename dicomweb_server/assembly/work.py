@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from dicomweb_server.assembly.alerts import open_notices
 from dicomweb_server.assembly.backends import Backends, open_backends, open_pool
+from dicomweb_server.assembly.collecting import open_collecting
 from dicomweb_server.assembly.receiving import open_receive
 from dicomweb_server.assembly.upstream import open_sources
 from dicomweb_server.model.messages import Kind
@@ -19,6 +20,7 @@ from dicomweb_server.settings import Settings
 
 if TYPE_CHECKING:
     from dicomweb_server.ingest.eviction import Evict
+    from dicomweb_server.workers.awaited import Awaited
     from dicomweb_server.workers.loop import Worker
     from dicomweb_server.workers.periodic import Periodic
 
@@ -30,7 +32,7 @@ FETCHED_AT_ONCE = 8
 
 
 @contextmanager
-def open_worker(settings: Settings) -> Iterator[list[Worker | Periodic]]:
+def open_worker(settings: Settings) -> Iterator[list[Worker | Periodic | Awaited]]:
     """Workers, and periodic work, to be run side by side."""
     from dicomweb_server.ingest.collect import CacheSeries
     from dicomweb_server.ingest.fetch import Fetch
@@ -51,6 +53,7 @@ def open_worker(settings: Settings) -> Iterator[list[Worker | Periodic]]:
         open_pool(settings) as pool,
         open_receive(settings, backends) as receive,
         open_sources(settings, backends) as sources,
+        open_collecting(settings, backends, sources, notices) as collecting,
     ):
         stages: dict[Kind, Stage] = {
             Kind.PREPROCESS: Preprocess(backends.objects, backends.catalog, pool, htj2k=settings.work.htj2k != "off"),
@@ -61,7 +64,7 @@ def open_worker(settings: Settings) -> Iterator[list[Worker | Periodic]]:
         }
         name = f"{socket.gethostname()}-{os.getpid()}"
         tries = policy.Policy(attempts=settings.work.attempts)
-        workers: list[Worker | Periodic] = [
+        workers: list[Worker | Periodic | Awaited] = [
             Worker(
                 backends.queue,
                 backends.signals,
@@ -108,7 +111,7 @@ def open_worker(settings: Settings) -> Iterator[list[Worker | Periodic]]:
             workers.append(Periodic("look at the sources", SourceHealth(sources, notices), every))
         if settings.cache.max_bytes or settings.cache.max_age_days:
             workers.append(Periodic("eviction", eviction(settings, backends), settings.cache.evict_seconds))
-        yield workers
+        yield [*workers, *collecting]
 
 
 def folders(settings: Settings) -> dict[str, Path]:

@@ -19,6 +19,7 @@ from dicomweb_server.catalog.folding import column
 from dicomweb_server.catalog.schema import instance, pull, series, study, ticket, version
 from dicomweb_server.catalog.storing import Storing, _Parent
 from dicomweb_server.model.ids import InstanceKey, Scope, SeriesKey, StudyKey
+from dicomweb_server.model.manifest import Location, location
 from dicomweb_server.model.messages import Band, Kind, Ticket
 from dicomweb_server.model.query import Level
 from dicomweb_server.model.records import Derived, DicomJson
@@ -53,6 +54,25 @@ _HELD_FROM = (
         sa.not_(instance.c.pinned),
         sa.or_(instance.c.version.is_(None), version.c.source == bindparam("source")),
     )
+)
+_LOCATIONS = (
+    sa.select(instance.c.instance_uid, instance.c.source_location)
+    .select_from(_PLACE)
+    .where(
+        _WITHIN,
+        series.c.series_uid == bindparam("series"),
+        instance.c.instance_uid.in_(bindparam("uids", expanding=True)),
+        instance.c.source_location.is_not(None),
+    )
+)
+_MOVED = (
+    sa.update(instance)
+    .where(
+        instance.c.series_id == bindparam("row"),
+        instance.c.instance_uid == bindparam("uid"),
+        instance.c.source == bindparam("from"),
+    )
+    .values(source_location=bindparam("lies"))
 )
 _ROW = (
     sa.select(instance.c.id)
@@ -141,6 +161,15 @@ class SqlPulling:
         statement = sa.select(instance.c.source).select_from(_PLACE).where(_WITHIN, instance.c.source.is_not(None))
         with self._database.read() as connection:
             return connection.execute(statement.limit(1), {"tenant": key.tenant, "study": key.study}).scalar()
+
+    def locations(self, keys: Sequence[InstanceKey]) -> dict[InstanceKey, Location]:
+        if not keys:
+            return {}
+        place = {"tenant": keys[0].tenant, "study": keys[0].study, "series": keys[0].series}
+        with self._database.read() as connection:
+            rows = connection.execute(_LOCATIONS, {**place, "uids": [key.instance for key in keys]}).all()
+        found = {row.instance_uid: location(row.source_location) for row in rows}
+        return {key: found[key.instance] for key in keys if key.instance in found}
 
     def held_from(self, key: StudyKey, source: str) -> list[InstanceKey]:
         with self._database.read() as connection:
@@ -257,6 +286,11 @@ class _Announcing(Storing):
             values = {"study_id": above.id, "series_uid": one.key.series, "attributes": b"{}", "summary": b""}
             parent.id = connection.execute(self._new_series, values).scalar_one()
             above.series += 1
+        if one.locations:
+            moved = [
+                {"row": parent.id, "uid": uid, "lies": str(lies), "from": source} for uid, lies in one.locations.items()
+            ]
+            connection.execute(_MOVED, moved)
         uids = {_uid(each): each for each in one.instances}
         here = {
             row.instance_uid for row in connection.execute(self._instances, {"series": parent.id, "uids": list(uids)})
@@ -265,7 +299,7 @@ class _Announcing(Storing):
         if row is not None and not fresh and not parent.changed:
             return []
         if fresh:
-            rows = [_row(one.key, uid, each, parent.id, source) for uid, each in fresh.items()]
+            rows = [_row(one, uid, each, parent.id, source) for uid, each in fresh.items()]
             connection.execute(sa.insert(instance), rows)
         for level in (parent, above):
             level.instances += len(fresh)
@@ -278,9 +312,10 @@ def _uid(data_set: DicomJson) -> str:
     return "".join(summaries.texts(data_set.get("00080018"))[:1])
 
 
-def _row(key: SeriesKey, uid: str, data_set: DicomJson, series_id: int, source: str) -> dict[str, object]:
+def _row(one: AnnouncedSeries, uid: str, data_set: DicomJson, series_id: int, source: str) -> dict[str, object]:
     sop_class = "".join(summaries.texts(data_set.get("00080016"))[:1])
-    place = InstanceKey(key.study, key.series, uid, key.tenant)
+    place = InstanceKey(one.key.study, one.key.series, uid, one.key.tenant)
+    lies = one.locations.get(uid)
     described = Derived(place, sop_class, "", data_set, b"", None, 0, b"", 0)
     return {
         "series_id": series_id,
@@ -289,6 +324,7 @@ def _row(key: SeriesKey, uid: str, data_set: DicomJson, series_id: int, source: 
         "sop_class": column(sop_class),
         "state": int(State.ANNOUNCED),
         "source": source,
+        "source_location": None if lies is None else str(lies),
         "summary": summaries.of_instance(described),
     }
 

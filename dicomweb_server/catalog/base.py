@@ -6,11 +6,13 @@ All calls block and belong in a thread. Every write is one short transaction. Fo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from dicomweb_server.model.ids import InstanceKey, Scope, SeriesKey, StudyKey
+from dicomweb_server.model.collections import Collection, ImageRecord, Member, Phase, StudyCounts
+from dicomweb_server.model.ids import DEFAULT_TENANT, InstanceKey, Scope, SeriesKey, StudyKey
+from dicomweb_server.model.manifest import Location
 from dicomweb_server.model.messages import Ticket
 from dicomweb_server.model.query import Page, Query
 from dicomweb_server.model.records import Derived, DicomJson, Origin, SeriesDocument, Version
@@ -147,6 +149,8 @@ class AnnouncedSeries:
     key: SeriesKey
     attributes: DicomJson
     instances: Sequence[DicomJson]
+    locations: Mapping[str, Location] = field(default_factory=dict)
+    """Where a manifest says that content lies, by SOP Instance UID."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +174,9 @@ class Pulling(Protocol):
 
     def announced_by(self, key: StudyKey) -> str | None:
         """The source that announced some of the study, or None."""
+
+    def locations(self, keys: Sequence[InstanceKey]) -> dict[InstanceKey, Location]:
+        """Where the content of instances of one series lies, of those that a manifest named."""
 
     def held_from(self, key: StudyKey, source: str) -> list[InstanceKey]:
         """Instances that are announced by, or came from, that source alone, and are not pinned."""
@@ -271,6 +278,57 @@ class Mending(Protocol):
         """Series with instances on their way to which nothing came since that Unix time."""
 
 
+class Collections(Protocol):
+    def create(self, collection: Collection, document: bytes = b"") -> bool:
+        """Write a new one down, with the manifest it is made of; False where there is one of this id."""
+
+    def get(self, id: str, tenant: str = DEFAULT_TENANT) -> Collection:
+        """Raises NotFound."""
+
+    def document(self, id: str, tenant: str = DEFAULT_TENANT) -> bytes:
+        """The manifest it was made of. Raises NotFound."""
+
+    def listed(self, *, limit: int = 100, offset: int = 0, tenant: str = DEFAULT_TENANT) -> list[Collection]:
+        """The newest first, without their members."""
+
+    def claim(self, *, seconds: float) -> Collection | None:
+        """One that waits to be described, for nobody else for so long; None when there is none."""
+
+    def later(self, id: str, reason: str, *, seconds: float) -> None:
+        """Describe it again then."""
+
+    def described(
+        self, id: str, members: Sequence[Member], *, reason: str = "", tickets: Sequence[Ticket] = ()
+    ) -> bool:
+        """All of it is announced: LOADING. False when somebody else was first."""
+
+    def end(self, id: str, phase: Phase, *, reason: str = "") -> bool:
+        """READY or FAILED; False when it had ended before."""
+
+    def again(self, id: str, tenant: str = DEFAULT_TENANT) -> bool:
+        """Describe and load it once more, with no attempts on its record; False when it is unknown."""
+
+    def loading(self) -> list[Collection]:
+        """Those of which something is on its way."""
+
+    def untold(self) -> list[Collection]:
+        """Ended ones of which nobody was told yet."""
+
+    def told(self, id: str) -> None: ...
+
+    def forget(self, id: str, tenant: str = DEFAULT_TENANT) -> bool:
+        """The record, not the images; False when it is unknown."""
+
+    def expire(self, *, before: float) -> int:
+        """Forget what ended before that Unix time."""
+
+    def counts(self, id: str, tenant: str = DEFAULT_TENANT) -> list[StudyCounts]:
+        """Of each study of it, in its order."""
+
+    def images(self, key: SeriesKey) -> list[ImageRecord]:
+        """Every image of a series, in its order."""
+
+
 @dataclass(frozen=True, slots=True)
 class Indexed:
     """How far the index of further attributes has come."""
@@ -311,5 +369,8 @@ class Catalog(Protocol):
 
     @property
     def mending(self) -> Mending: ...
+
+    @property
+    def collections(self) -> Collections: ...
 
     def close(self) -> None: ...

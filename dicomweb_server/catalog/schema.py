@@ -258,8 +258,19 @@ collection = sa.Table(
     Column("document", LargeBinary),
     Column("requested", Float, nullable=False),
     Column("expires", Float),
+    _text("action"),
+    _text("phase"),
+    Column("request", LargeBinary),
+    _text("reason"),
+    _count("attempts"),
+    Column("due", Float, nullable=False, server_default="0"),
+    Column("ended", Float),
+    Column("told", Float),
+    Column("eager", Boolean, nullable=False, server_default=sa.false()),
     UniqueConstraint("tenant", "name"),
+    Index("ix_collection_phase", "phase"),
 )
+"""``name`` is its public id, ``document`` the manifest it was made of; ``due``: when somebody may work on it next."""
 
 member = sa.Table(
     "member",

@@ -8,6 +8,7 @@ from dicomweb_server.catalog.announcing import SqlPulling
 from dicomweb_server.catalog.base import Catalog
 from dicomweb_server.catalog.caching import SqlCaching
 from dicomweb_server.catalog.changelog import SqlChanges
+from dicomweb_server.catalog.collecting import SqlCollections
 from dicomweb_server.catalog.database import Database
 from dicomweb_server.catalog.extra import attribute
 from dicomweb_server.catalog.holdings import SqlHoldings
@@ -19,7 +20,7 @@ from dicomweb_server.catalog.search import SqlSearch
 
 
 class SqlCatalog:
-    """Nine faces of one database; ``database`` is what the SQL queue is opened on."""
+    """Ten faces of one database; ``database`` is what the SQL queue is opened on."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -32,6 +33,7 @@ class SqlCatalog:
         self.caching = SqlCaching(database)
         self.indexing = SqlIndexing(database)
         self.mending = SqlMending(database)
+        self.collections = SqlCollections(database)
 
     def close(self) -> None:
         self.database.close()

@@ -20,6 +20,7 @@ import orjson
 from dicomweb_server.catalog.base import Catalog, Missing
 from dicomweb_server.model.errors import BackendFailed, Gone, NotFound, NotReady
 from dicomweb_server.model.ids import InstanceKey, Scope, SeriesKey, StudyKey
+from dicomweb_server.model.manifest import MANIFESTS
 from dicomweb_server.model.messages import Band, Kind, Ticket
 from dicomweb_server.model.query import Key as QueryKey
 from dicomweb_server.model.query import Level, Match, Query
@@ -139,7 +140,7 @@ class Arrival:
     async def _refresh(self, key: StudyKey) -> None:
         """Announce what its source holds of a study by now. Whoever opened it meanwhile sees what was known."""
         try:
-            if await asyncio.to_thread(self._catalog.pulling.announced_by, key) is not None:
+            if await asyncio.to_thread(self._catalog.pulling.announced_by, key) not in (None, MANIFESTS):
                 await asyncio.to_thread(self._collect, key)
         except (BackendFailed, NotFound) as error:
             log.warning("study %s could not be compared with its source: %s", key.study, error)

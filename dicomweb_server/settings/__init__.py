@@ -10,7 +10,7 @@ from typing import Any, get_type_hints
 from dicomweb_server.settings.background import Log, Notices, Work
 from dicomweb_server.settings.base import SettingsError, address
 from dicomweb_server.settings.doors import Access, Dimse, Http, Ingest, Search, Storage
-from dicomweb_server.settings.sources import Cache, RuleSettings, SourceSettings
+from dicomweb_server.settings.sources import Cache, Collections, RuleSettings, SourceSettings
 
 __all__ = ["RuleSettings", "Settings", "SettingsError", "SourceSettings", "Storage", "address", "every_setting"]
 
@@ -25,6 +25,7 @@ class Settings:
     ingest: Ingest = field(default_factory=Ingest)
     work: Work = field(default_factory=Work)
     cache: Cache = field(default_factory=Cache)
+    collections: Collections = field(default_factory=Collections)
     notices: Notices = field(default_factory=Notices)
     log: Log = field(default_factory=Log)
     sources: tuple[SourceSettings, ...] = ()
@@ -41,6 +42,13 @@ class Settings:
     @property
     def viewer(self) -> Path:
         return Path(self.storage.viewer).absolute() if self.storage.viewer else self.data / "viewer"
+
+    @property
+    def submissions(self) -> Path | None:
+        """The folder watched for manifests, if any."""
+        wanted = self.collections
+        folder = Path(wanted.submissions).absolute() if wanted.submissions else self.data / "submissions"
+        return folder if wanted.hosts else None
 
     @property
     def catalog_url(self) -> str:

@@ -28,6 +28,36 @@ class Cache:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Collections:
+    """Collections that programs ask for, by the operations API or by submission of a manifest."""
+
+    keep_hours: float = 24.0
+    """For so long after its end a collection can be asked about."""
+    link_seconds: int = 3600
+    """How long a signed link is good where nothing else was asked for; a day at most."""
+    link_key_env: str = ""
+    """Environment variable that holds the secret by which links are signed. Empty: made once, in the data folder."""
+    hosts: tuple[str, ...] = ()
+    """Hosts from which a manifest may name content. Empty: no manifests are taken."""
+    private_hosts: bool = False
+    """Whether these hosts may have loopback and private addresses."""
+    headers_env: tuple[str, ...] = ()
+    """Headers for them, each as NAME=VARIABLE: the environment variable holds the value."""
+    issuer: str = ""
+    """Issuer of PatientID given to what comes by manifests without one."""
+    max_manifest_bytes: int = 64 << 20
+    """Bytes of one manifest."""
+    submissions: str = ""
+    """Folder that is watched for manifests. Empty: ``submissions`` in the data folder, where hosts are named."""
+    submissions_seconds: float = 1.0
+    """How often that folder is looked at."""
+    webhook_hosts: tuple[str, ...] = ()
+    """Hosts that may be told of the end of a collection by whoever asks for it. Empty: none."""
+    mail_domains: tuple[str, ...] = ()
+    """Domains of mail addresses that may be. Empty: none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SourceSettings:
     """Where images come from when they are not here yet: one ``[[source]]`` table each, asked in their order."""
 

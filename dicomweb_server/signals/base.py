@@ -7,6 +7,8 @@ from typing import Protocol
 
 TICKETS = "tickets"
 """Something was put on a queue."""
+COLLECTIONS = "collections"
+"""A collection was asked for."""
 CHANGED = "changed"
 """The catalog changed; the key is that of a study, series or instance, '/'-joined."""
 

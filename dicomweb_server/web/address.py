@@ -46,6 +46,12 @@ def public_base(request: Request) -> str:
     return _base(scheme, host, prefix, rules.root)
 
 
+def origin(request: Request) -> str:
+    """The base URI of everything on this server, without a slash at the end. Raises BadRequest."""
+    rules: AddressRules = request.app.state.address_rules
+    return public_base(request).removesuffix(rules.root)
+
+
 @lru_cache(maxsize=256)
 def _base(scheme: str, host: str, prefix: str, root: str) -> str:
     if not _HOST.fullmatch(host) or scheme not in ("http", "https") or not _PREFIX.fullmatch(prefix):

@@ -21,12 +21,11 @@ from dicomweb_server.model.ids import InstanceKey, SeriesKey, StudyKey
 from dicomweb_server.model.states import State, roll_up
 from dicomweb_server.queues.base import DeadLetter
 from dicomweb_server.signals.base import TICKETS
-from dicomweb_server.web import openapi, params, steering
-from dicomweb_server.web.operating import check_json, json_answer, queue_of
+from dicomweb_server.web import collections, openapi, params, steering
+from dicomweb_server.web.operating import check_json, json_answer, page_of, queue_of
 from dicomweb_server.web.resource import Handler
 from dicomweb_server.web.services import services_of
 
-MOST = 1000
 LONGEST = 1 << 20
 """Bytes of a request body."""
 
@@ -42,6 +41,9 @@ class Operation:
     paged: bool = False
     body: str = ""
     """Name of the schema of its request body."""
+    status: int = 200
+    media_type: str = "application/json"
+    """Of its answer."""
 
 
 def table() -> dict[str, dict[str, Handler]]:
@@ -70,7 +72,7 @@ async def series(request: Request) -> Response:
     key = params.series_key(request)
     catalog = services_of(request).catalog
     progress = await asyncio.to_thread(catalog.holdings.series_progress, key)
-    limit, offset = _page(request)
+    limit, offset = page_of(request)
     standing = await asyncio.to_thread(catalog.progress.standing, key, limit=limit, offset=offset)
     due = await asyncio.to_thread(catalog.mending.due, key)
     return json_answer({**_series(progress), "instances": [_instance(each, due) for each in standing]})
@@ -102,7 +104,7 @@ async def queue(request: Request) -> Response:
 
 async def dead_letters(request: Request) -> Response:
     """Tickets that were given up, with their reasons"""
-    limit, offset = _page(request)
+    limit, offset = page_of(request)
     found = await asyncio.to_thread(queue_of(request).dead_letters, limit=limit, offset=offset)
     return json_answer({"dead_letters": [_letter(each) for each in found]})
 
@@ -124,6 +126,7 @@ async def drop(request: Request) -> Response:
 
 _STUDY = "/api/v1/studies/{study}"
 _SERIES_PATH = _STUDY + "/series/{series}"
+_COLLECTION = collections.PATH + "/{collection}"
 _INSTANCE_PATH = _SERIES_PATH + "/instances/{instance}"
 
 OPERATIONS: dict[str, dict[str, Operation]] = {
@@ -140,19 +143,36 @@ OPERATIONS: dict[str, dict[str, Operation]] = {
         )
     },
     f"{_STUDY}/reindex": {"POST": Operation(steering.reindex, "Derive everything of it anew from its files", "Count")},
+    collections.PATH: {
+        "GET": Operation(collections.listing, "Collections, the newest first", "Collections", paged=True),
+        "POST": Operation(collections.create, "Ask for one", "CollectionTaken", body="CollectionRequest", status=202),
+    },
+    _COLLECTION: {
+        "GET": Operation(collections.progress, "How far along a collection is", "Collection"),
+        "DELETE": Operation(collections.forget, "Forget it; its images stay", "", status=204),
+    },
+    f"{_COLLECTION}/events": {
+        "GET": Operation(collections.events, "The same live, until it ends", "", media_type="text/event-stream")
+    },
+    f"{_COLLECTION}/description": {
+        "GET": Operation(collections.description, "All of its studies and series, described", "CollectionDescription")
+    },
+    f"{_COLLECTION}/studies/{{study}}/series/{{series}}": {
+        "GET": Operation(collections.records, "Each image of a series of it", "SeriesRecords")
+    },
+    **{
+        f"{_COLLECTION}/{verb}": {"POST": Operation(handler, text, "Count")}
+        for verb, handler, text in (
+            ("raise", collections.raise_, "Fetch it before what nobody waits for"),
+            ("cancel", collections.cancel, "End it; what is queued of it is not fetched now"),
+            ("requeue", collections.requeue, "Describe and load it once more"),
+        )
+    },
     "/api/v1/queue": {"GET": Operation(queue, "What waits to be done", "Queue")},
     "/api/v1/dead-letters": {"GET": Operation(dead_letters, "Tickets that were given up", "DeadLetters", paged=True)},
     "/api/v1/dead-letters/requeue": {"POST": Operation(requeue, "Send dead letters again", "Count", body="Ids")},
     "/api/v1/dead-letters/drop": {"POST": Operation(drop, "Forget dead letters", "Count", body="Ids")},
 }
-
-
-def _page(request: Request) -> tuple[int, int]:
-    limit, offset = params.single(request, "limit"), params.single(request, "offset")
-    return (
-        min(params.unsigned(limit), MOST) if limit is not None else 100,
-        params.unsigned(offset) if offset is not None else 0,
-    )
 
 
 async def _ids(request: Request) -> list[int | str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from dicomweb_server.web import (
     capabilities,
     deleting,
     instances,
+    links,
     monitoring,
     operations,
     page,
@@ -30,8 +32,10 @@ from dicomweb_server.web import (
     wado_uri,
 )
 from dicomweb_server.web.address import AddressRules
+from dicomweb_server.web.collection_request import CollectionRules
 from dicomweb_server.web.cors import Cors, CorsRules
 from dicomweb_server.web.envelope import Envelope
+from dicomweb_server.web.links import Links
 from dicomweb_server.web.paths import NoTrailingSlash
 from dicomweb_server.web.resource import Resource
 from dicomweb_server.web.search_request import SearchRules
@@ -53,6 +57,8 @@ class WebOptions:
     allow_delete: bool = False
     """Whether DELETE of studies, series and instances works (E-01)."""
     uploads: UploadLimits = field(default_factory=UploadLimits)
+    collections: CollectionRules = field(default_factory=CollectionRules)
+    links: Links = field(default_factory=lambda: Links(secrets.token_bytes(32)))
     viewer: Path | None = None
     """Folder of an installed viewer (the ``dist`` of OHIF)."""
 
@@ -74,6 +80,8 @@ def make_app(services: Services, *, options: WebOptions | None = None) -> Starle
     app.state.search_rules = options.search
     app.state.upload_limits = options.uploads
     app.state.viewer = options.viewer
+    app.state.collection_rules = options.collections
+    app.state.links = options.links
     return app
 
 
@@ -127,6 +135,7 @@ def around() -> list[BaseRoute]:
         "/metrics": Resource(GET=monitoring.figures),
         "/api/v1/status": Resource(GET=operations.status),
         **{path: Resource(**methods) for path, methods in api.table().items()},
+        links.PREFIX + "/{expires}/{signature}/{path:path}": Resource(GET=links.follow),
         viewer.BASE: Resource(GET=viewer.application),
         viewer.BASE + "/{path:path}": Resource(GET=viewer.application),
         "/{path:path}": Resource(GET=viewer.asset, POST=nothing, PUT=nothing, DELETE=nothing),

@@ -8,7 +8,11 @@ from starlette.responses import Response
 
 from dicomweb_server.model.errors import NotFound, UnsupportedMedia
 from dicomweb_server.queues.base import Queue
+from dicomweb_server.web import params
 from dicomweb_server.web.services import services_of
+
+MOST = 1000
+"""Entries of one page of a list."""
 
 
 def check_json(request: Request) -> None:
@@ -23,6 +27,15 @@ def queue_of(request: Request) -> Queue:
     if found is None:
         raise NotFound("there is no queue here")
     return found
+
+
+def page_of(request: Request) -> tuple[int, int]:
+    """Limit and offset of a list. Raises BadRequest."""
+    limit, offset = params.single(request, "limit"), params.single(request, "offset")
+    return (
+        min(params.unsigned(limit), MOST) if limit is not None else 100,
+        params.unsigned(offset) if offset is not None else 0,
+    )
 
 
 def json_answer(body: object) -> Response:

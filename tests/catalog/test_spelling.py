@@ -54,6 +54,9 @@ def test_a_name_of_thousands_of_words_costs_no_more_than_sixteen() -> None:
     assert len(spelling.asked(" ".join(f"word{n}" for n in range(1000)))) == spelling.MOST_WORDS
 
 
+COLLECTION_0006 = ("action", "phase", "reason", "request", "attempts", "due", "ended", "told", "eager")
+
+
 def test_an_older_catalog_learns_the_words_of_its_names(url: str) -> None:
     older = open_catalog(url)
     older.holdings.store([new(derived())])
@@ -61,13 +64,15 @@ def test_an_older_catalog_learns_the_words_of_its_names(url: str) -> None:
         connection.execute(sa.text(f"DELETE FROM study_value WHERE tag = {0x00100010}"))
         for newer in ("search_index", "lease"):
             connection.execute(sa.text(f"DROP TABLE {newer}"))
-        connection.execute(sa.text("DROP INDEX ix_series_state"))
+        for index in ("ix_series_state", "ix_collection_phase"):
+            connection.execute(sa.text(f"DROP INDEX {index}"))
         for column in (
             "series.state",
             "series.representative",
             "series.image_count",
             "study.state",
             "study.representative",
+            *(f"collection.{name}" for name in COLLECTION_0006),
         ):
             table, _, name = column.partition(".")
             connection.execute(sa.text(f"ALTER TABLE {table} DROP COLUMN {name}"))

@@ -16,7 +16,7 @@ from dicomweb_server.model.ids import InstanceKey, SeriesKey, StudyKey
 from dicomweb_server.model.messages import Kind, Ticket
 from dicomweb_server.queues.sql import SqlQueue
 from dicomweb_server.signals.memory import MemorySignals
-from dicomweb_server.web import openapi
+from dicomweb_server.web import openapi, schemas
 from dicomweb_server.web.api import OPERATIONS
 from tests.web.retrieving import Door, door
 
@@ -49,7 +49,7 @@ async def ask(held: Door, path: str, method: str = "GET", **more: Any) -> httpx.
     described = openapi.document(OPERATIONS)["paths"][template][method.lower()]["responses"]
     said = described["200"] if answer.status_code == 200 else described["4XX"]
     schema = said["content"]["application/json"]["schema"]
-    jsonschema.validate(answer.json(), {**schema, "components": {"schemas": openapi.SCHEMAS}})
+    jsonschema.validate(answer.json(), {**schema, "components": {"schemas": schemas.SCHEMAS}})
     return answer
 
 
