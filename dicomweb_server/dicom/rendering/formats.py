@@ -28,9 +28,12 @@ def written(image: Image.Image, media_type: str, *, quality: int = 90, profile: 
             return _saved(image, "GIF")
         case "image/jp2":
             level = 25 + quality // 3
-            return bytes(imagecodecs.jpeg2k_encode(np.asarray(image), level, codecformat="jp2", numthreads=1))
+            pixels = np.asarray(image)
+            codestream = imagecodecs.jpeg2k_encode(pixels, level, codecformat="j2k", numthreads=1)
+            return _boxed(b"jp2 ", bytes(codestream), pixels, profile)
         case "image/jph":
-            return _jph(np.asarray(image))
+            pixels = np.asarray(image)
+            return _boxed(b"jph ", bytes(imagecodecs.htj2k_encode(pixels, reversible=True)), pixels, profile)
         case "image/jxl":
             return bytes(imagecodecs.jpegxl_encode(np.asarray(image), quality, lossless=False, numthreads=1))
     raise NotAcceptable(f"images are not written as {media_type[:80]}", available=IMAGES)
@@ -42,23 +45,26 @@ def animated(images: Sequence[Image.Image], *, milliseconds: float = 100.0) -> b
     return _saved(first, "GIF", save_all=True, append_images=rest, duration=max(20, round(milliseconds)), loop=0)
 
 
-def _jph(pixels: NDArray[np.uint8]) -> bytes:
-    """A high-throughput codestream, reversible, in the boxes of a JPH file (ITU-T T.814 D)."""
-    codestream = bytes(imagecodecs.htj2k_encode(pixels, reversible=True))
+def _boxed(brand: bytes, codestream: bytes, pixels: NDArray[np.uint8], profile: bytes | None) -> bytes:
+    """A codestream in the boxes of a JP2 or JPH file (ITU-T T.800 I, T.814 D)."""
     rows, columns = pixels.shape[:2]
     samples = pixels.shape[2] if pixels.ndim == 3 else 1
     size = struct.pack(">IIHBBBB", rows, columns, samples, 7, 7, 0, 0)
-    colour = struct.pack(">BBBI", 1, 0, 0, _SRGB if samples == 3 else _GREYSCALE)
+    if profile is not None:
+        colour = struct.pack(">BBB", _ICC, 0, 0) + profile
+    else:
+        colour = struct.pack(">BBBI", _ENUMERATED, 0, 0, _SRGB if samples == 3 else _GREYSCALE)
     return b"".join(
         (
             _box(b"jP  ", b"\r\n\x87\n"),
-            _box(b"ftyp", b"jph \0\0\0\0jph "),
+            _box(b"ftyp", brand + bytes(4) + brand),
             _box(b"jp2h", _box(b"ihdr", size) + _box(b"colr", colour)),
             _box(b"jp2c", codestream),
         )
     )
 
 
+_ENUMERATED, _ICC = 1, 2
 _SRGB, _GREYSCALE = 16, 17
 
 

@@ -5,4 +5,4 @@ from __future__ import annotations
 IMAGES = ("image/jpeg", "image/gif", "image/png", "image/jp2", "image/jph", "image/jxl")
 """The first is the default."""
 REPORTS = ("text/html", "text/plain", "text/xml")
-HOLD_PROFILE = frozenset({"image/jpeg", "image/png"})
+HOLD_PROFILE = frozenset({"image/jpeg", "image/png", "image/jp2", "image/jph"})

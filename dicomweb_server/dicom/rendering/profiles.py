@@ -9,10 +9,14 @@ from functools import cache
 from PIL import Image, ImageCms
 
 from dicomweb_server.dicom.dataset import Attributes
+from dicomweb_server.dicom.pixels.families import Family, family
+from dicomweb_server.dicom.rendering.embedded import embedded_profile
+from dicomweb_server.dicom.rendering.groups import of_frame
+from dicomweb_server.dicom.rendering.picture import Subject
 from dicomweb_server.dicom.rendering.request import Profile
 
 _ICC = "00282000"
-_OPTICAL_PATHS = "00480105"
+_OPTICAL_PATHS, _PATH_OF_FRAME, _PATH = "00480105", "00480207", "00480106"
 
 _Primaries = tuple[tuple[float, float, float], ...]
 _SPACES: dict[Profile, tuple[str, float, _Primaries]] = {
@@ -30,20 +34,21 @@ _SPACES: dict[Profile, tuple[str, float, _Primaries]] = {
 }
 
 
-def in_space(image: Image.Image, attributes: Attributes, wanted: Profile) -> tuple[Image.Image, bytes | None]:
-    """The image in the space asked for, and the profile to go with it.
+def in_space(image: Image.Image, own: bytes | None, wanted: Profile) -> tuple[Image.Image, bytes | None]:
+    """The image in the space asked for, and the profile to go with it: an RGB image, since the profiles are of RGB.
 
-    ``YES`` keeps the image's own space. Grey images, and those without a profile of their own, are taken as sRGB.
+    ``own`` is the image's own profile. ``YES`` keeps its space. Without a profile, or grey, it is taken as sRGB.
     """
     if wanted is Profile.NO:
         return image, None
-    own = _own(attributes) if image.mode == "RGB" else None
+    own = own if image.mode == "RGB" else None
+    image = image.convert("RGB")
     if wanted is Profile.YES:
         return image, own or profile_of(Profile.SRGB)
     target = profile_of(wanted)
     if own is None and wanted is Profile.SRGB:
         return image, target
-    return _turned(image.convert("RGB"), own or profile_of(Profile.SRGB), target), target
+    return _turned(image, own or profile_of(Profile.SRGB), target), target
 
 
 @cache
@@ -55,9 +60,14 @@ def profile_of(space: Profile) -> bytes:
     return _matrix_profile(name, gamma, primaries)
 
 
-def _own(attributes: Attributes) -> bytes | None:
-    """The data set's profile, or that of its first optical path."""
-    return attributes.binary(_ICC) or attributes.item(_OPTICAL_PATHS).binary(_ICC)
+def profile_in(attributes: Attributes, subject: Subject, data: bytes) -> bytes | None:
+    """The profile of a frame: its optical path's, that of the data set ``attributes``, or the one in the frame."""
+    used = (of_frame(attributes, subject.number, _PATH_OF_FRAME) or attributes.item(_PATH_OF_FRAME)).text(_PATH)
+    paths = attributes.items(_OPTICAL_PATHS)
+    named = [path for path in paths if path.text(_PATH) == used] if used else paths
+    found = next((path.binary(_ICC) for path in named), None) or attributes.binary(_ICC)
+    compressed = family(subject.facts.transfer_syntax) in {Family.JPEG, Family.JPEG_2000}
+    return embedded_profile(data) if found is None and compressed else found
 
 
 def _turned(image: Image.Image, source: bytes, target: bytes) -> Image.Image:

@@ -13,7 +13,7 @@ from dicomweb_server.dicom.rendering.annotate import annotated
 from dicomweb_server.dicom.rendering.formats import animated, written
 from dicomweb_server.dicom.rendering.media import HOLD_PROFILE
 from dicomweb_server.dicom.rendering.picture import Subject, picture
-from dicomweb_server.dicom.rendering.profiles import in_space
+from dicomweb_server.dicom.rendering.profiles import in_space, profile_in
 from dicomweb_server.dicom.rendering.request import Profile, Rendering
 from dicomweb_server.dicom.rendering.state import shown
 from dicomweb_server.dicom.rendering.viewport import cut, framed
@@ -25,13 +25,15 @@ def render(data: bytes, subject: Subject, wanted: Rendering) -> bytes:
 
     Raises Undecodable, BadRequest for a region or profile that cannot be, NotAcceptable for a type not written here.
     """
-    return _file(drawn(data, subject, wanted), subject.attributes, wanted)
+    own = profile_in(subject.attributes, subject, data)
+    return _file(drawn(data, subject, wanted), own, wanted)
 
 
 def render_state(data: bytes, subject: Subject, state: Attributes, wanted: Rendering) -> bytes:
     """One frame through a presentation state, scaled into the viewport (R-15)."""
     image = framed(cut(np.asarray(shown(data, subject, state)), wanted.region), wanted.viewport)
-    return _file(annotated(image, subject.attributes, wanted.annotations), state, wanted)
+    own = profile_in(state, subject, data)
+    return _file(annotated(image, subject.attributes, wanted.annotations), own, wanted)
 
 
 def render_animated(frames: Iterable[tuple[bytes, Subject]], wanted: Rendering) -> bytes:
@@ -52,8 +54,8 @@ def drawn(data: bytes, subject: Subject, wanted: Rendering) -> Image.Image:
     return annotated(image, subject.attributes, wanted.annotations)
 
 
-def _file(image: Image.Image, attributes: Attributes, wanted: Rendering) -> bytes:
+def _file(image: Image.Image, own: bytes | None, wanted: Rendering) -> bytes:
     if wanted.profile is not Profile.NO and wanted.media_type not in HOLD_PROFILE:
         raise BadRequest(f"{wanted.media_type} holds no ICC profile (R-09)")
-    image, profile = in_space(image, attributes, wanted.profile)
+    image, profile = in_space(image, own, wanted.profile)
     return written(image, wanted.media_type, quality=wanted.quality, profile=profile)
