@@ -53,7 +53,7 @@ def draw_animation(path: str, frames: Sequence[int], wanted: Rendering) -> bytes
 def draw_states(path: str, frames: Sequence[int], state: str, wanted: Rendering) -> list[bytes]:
     """Each frame as the presentation state in the file ``state`` shows it."""
     with _file(path) as found, _file(state) as shown_by:
-        return [render_state(*found.frame(number), shown_by.attributes, wanted) for number in frames]
+        return [render_state(*found.frame(number), shown_by.attributes, wanted, found.frame) for number in frames]
 
 
 def write_report(path: str, media_type: str) -> bytes:

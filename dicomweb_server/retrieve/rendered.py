@@ -36,8 +36,8 @@ _STORAGE = "1.2.840.10008.5.1.4.1.1."
 _REPORTS = _STORAGE + "88."
 _KEY_OBJECTS = _REPORTS + "59"
 """A list of images for programs, with no text to read (R-16)."""
-_STATES = {_STORAGE + "11.1", _STORAGE + "11.2", _STORAGE + "11.3"}
-"""Grayscale, colour and pseudo-colour; blending and volumetric ones are not drawn."""
+_STATES = {_STORAGE + "11.1", _STORAGE + "11.2", _STORAGE + "11.3", _STORAGE + "11.5"}
+"""Grayscale, colour, pseudo-colour, and grayscale of angiography; volumetric ones are not drawn."""
 DOCUMENTS = {
     _STORAGE + "104.1": "application/pdf",
     _STORAGE + "104.2": "text/xml",

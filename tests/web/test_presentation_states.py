@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -16,45 +15,17 @@ from pydicom.dataset import Dataset
 from pydicom.pixels import apply_windowing
 
 from tests import corpus
-from tests.web.retrieving import Door, door, instance_path, parts
+from tests.web.retrieving import Door, door, parts
+from tests.web.states import GREY, shown, state
 
 CT = "generated/ts/ct_evle.dcm"
-GREY, COLOURED = "generated/mod/pr_gsps.dcm", "generated/mod/pr_pseudocolor.dcm"
+COLOURED = "generated/mod/pr_pseudocolor.dcm"
 
 
 @pytest.fixture(scope="module")
 def held(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
     with door(tmp_path_factory.mktemp("states"), CT, GREY) as found:
         yield found
-
-
-def state(
-    held: Door,
-    number: int,
-    *,
-    of: str = GREY,
-    without_graphics: bool = True,
-    more: Dataset | None = None,
-    **changed: Any,
-) -> str:
-    """Path of a presentation state made from one of the corpus, in the study of the image it refers to."""
-    dataset = deepcopy(pydicom.dcmread(corpus.path(of)))
-    dataset.StudyInstanceUID = next(iter(held.keys.values())).study
-    dataset.update(more or {})
-    dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = f"2.25.15{number}"
-    if without_graphics:
-        del dataset.GraphicAnnotationSequence
-    for keyword, value in changed.items():
-        setattr(dataset, keyword, value)
-    buffer = io.BytesIO()
-    dataset.save_as(buffer)
-    return instance_path(held.held.take_bytes(buffer.getvalue()))
-
-
-async def shown(held: Door, path: str, query: str = "") -> np.ndarray[Any, Any]:
-    answer = await held.get(f"{path}/rendered{query}", "image/png")
-    assert answer.status_code == 200, answer.text
-    return np.asarray(Image.open(io.BytesIO(answer.content)), int)
 
 
 def windowed() -> np.ndarray[Any, Any]:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicomweb_server.dicom.dataset import Attributes
-from dicomweb_server.dicom.pixels.arrays import Cells, Grey
+from dicomweb_server.dicom.pixels.arrays import Cells, Grey, Reals
 from dicomweb_server.dicom.rendering.lut import entries_of
 from dicomweb_server.model.errors import Undecodable
 
@@ -31,6 +31,15 @@ def coloured(cells: Cells, attributes: Attributes) -> Grey:
         places = np.clip(cells.astype(np.int64) - first, 0, len(table) - 1)
         planes.append(table[places])
     return np.stack(planes, axis=-1)
+
+
+def spread(bright: Reals, attributes: Attributes) -> Grey:
+    """Brightness, 0 to 1, over the whole palette (PS3.4 N.2.4.2). Raises Undecodable as ``coloured`` does."""
+    described = [int(n) for n in attributes.numbers(_DESCRIPTORS[0])]
+    if len(described) != 3:
+        raise Undecodable("a palette without a usable descriptor")
+    entries, first = described[0] or _MOST_ENTRIES, described[1]
+    return coloured(np.rint(bright * (entries - 1)).astype(np.int64) + first, attributes)
 
 
 def _table(attributes: Attributes, descriptor: str, plain: str, segmented: str) -> tuple[int, Grey]:

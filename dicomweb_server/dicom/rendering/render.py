@@ -16,6 +16,7 @@ from dicomweb_server.dicom.rendering.picture import Subject, picture
 from dicomweb_server.dicom.rendering.profiles import in_space, profile_in
 from dicomweb_server.dicom.rendering.request import Profile, Rendering
 from dicomweb_server.dicom.rendering.state import shown
+from dicomweb_server.dicom.rendering.subtraction import FrameOf
 from dicomweb_server.dicom.rendering.viewport import cut, framed
 from dicomweb_server.model.errors import BadRequest
 
@@ -29,9 +30,9 @@ def render(data: bytes, subject: Subject, wanted: Rendering) -> bytes:
     return _file(drawn(data, subject, wanted), own, wanted)
 
 
-def render_state(data: bytes, subject: Subject, state: Attributes, wanted: Rendering) -> bytes:
-    """One frame through a presentation state, scaled into the viewport (R-15)."""
-    image = framed(cut(np.asarray(shown(data, subject, state)), wanted.region), wanted.viewport)
+def render_state(data: bytes, subject: Subject, state: Attributes, wanted: Rendering, frame: FrameOf) -> bytes:
+    """One frame through a presentation state, scaled into the viewport (R-15). ``frame`` finds others of the image."""
+    image = framed(cut(np.asarray(shown(data, subject, state, frame)), wanted.region), wanted.viewport)
     own = profile_in(state, subject, data)
     return _file(annotated(image, subject.attributes, wanted.annotations), own, wanted)
 
