@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from dicomweb_server.dicom.dataset import Attributes
 from dicomweb_server.dicom.rendering.applicable import concerns
+from dicomweb_server.dicom.rendering.compound import Point, strokes
 from dicomweb_server.dicom.rendering.picture import Subject
 
 _ANNOTATIONS = "00700001"
+_COMPOUND_UNITS, _COMPOUND_ID = "00700282", "00700226"
 _MOST_GRAPHICS = 2000
 
 
@@ -33,22 +37,43 @@ def drawn_over(image: Image.Image, subject: Subject, state: Attributes, units: s
                 pen.text(
                     place[0], text.text("00700006")[:1000], font=font, fill=white, stroke_width=1, stroke_fill=black
                 )
+        for graphic in _without_equivalent(layer):
+            if graphic.text(_COMPOUND_UNITS) == units and (drawn := drawn + 1) <= _MOST_GRAPHICS:
+                points = _near(_points(image, graphic.numbers("00700022"), units))
+                pivot = next(iter(_near(_points(image, graphic.numbers("00700273"), units))), None)
+                for stroke in strokes(graphic, points, image.width if units == "DISPLAY" else 1.0, pivot):
+                    pen.line(_near(stroke), fill=white)
     return image
 
 
-def _points(image: Image.Image, numbers: list[float], units: str) -> list[tuple[float, float]]:
-    """Pixels count from 1; what is placed on the display counts from 0 to 1."""
+def _without_equivalent(layer: Attributes) -> Iterator[Attributes]:
+    """Compound graphics that their writer has not drawn as simple ones as well (C.10.5.1.3.1)."""
+    drawn = {
+        simple.number(_COMPOUND_ID)
+        for simple in layer.items("00700009") + layer.items("00700008")
+        if _COMPOUND_ID in simple
+    }
+    return (graphic for graphic in layer.items("00700209") if graphic.number(_COMPOUND_ID) not in drawn)
+
+
+def _points(image: Image.Image, numbers: list[float], units: str) -> list[Point]:
+    """0\\0 is the corner of the first pixel; what is placed on the display counts from 0 to 1 (C.10.5)."""
     pairs = zip(numbers[::2], numbers[1::2], strict=False)
     if units == "DISPLAY":
         return [(x * image.width, y * image.height) for x, y in pairs]
-    return [(x - 1, y - 1) for x, y in pairs]
+    return list(pairs)
+
+
+def _near(points: list[Point]) -> list[Point]:
+    """As far away as can still be drawn."""
+    farthest = 1 << 20
+    return [(min(max(x, -farthest), farthest), min(max(y, -farthest), farthest)) for x, y in points]
 
 
 def _graphic(
-    pen: ImageDraw.ImageDraw, graphic: Attributes, points: list[tuple[float, float]], white: int | tuple[int, int, int]
+    pen: ImageDraw.ImageDraw, graphic: Attributes, points: list[Point], white: int | tuple[int, int, int]
 ) -> None:
-    farthest = 1 << 20
-    points = [(min(max(x, -farthest), farthest), min(max(y, -farthest), farthest)) for x, y in points]
+    points = _near(points)
     match graphic.text("00700023"):
         case "POINT" if points:
             pen.point(points[:1], fill=white)
@@ -62,7 +87,7 @@ def _graphic(
             pen.line(points, fill=white)
 
 
-def _ellipse(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+def _ellipse(points: list[Point]) -> list[Point]:
     """From the ends of its two axes."""
     ends = np.array(points[:4])
     middle, major, minor = ends[:2].mean(axis=0), (ends[1] - ends[0]) / 2, (ends[3] - ends[2]) / 2

@@ -1,0 +1,111 @@
+"""Compound graphics as strokes (PS3.3 C.10.5.1.3; R-15).
+
+Each stroke is a line through points in the pixels of the picture. Styles and labels are not followed: white lines, as
+of the simple graphics. Which end of an arrow has the head is left open, so it is a line.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from dicomweb_server.dicom.dataset import Attributes
+
+Point = tuple[float, float]
+Stroke = list[Point]
+
+_TYPE, _GAP, _VISIBLE = "00700294", "00700261", "00700262"
+_ANGLE, _PIVOT = "00700230", "00700273"
+_TICKS, _TICK = "00700287", "00700288"
+_MOST_TICKS = 500
+_TICK_LENGTH = 4.0
+_FAR = float(1 << 15)
+
+
+def strokes(graphic: Attributes, points: Sequence[Point], unit: float, pivot: Point | None) -> list[Stroke]:
+    """What a compound graphic of these points consists of; nothing where it has too few of them.
+
+    ``unit``: pixels that lengths of the graphic count in. ``pivot``: what it is turned around, counterclockwise.
+    """
+    found = _unturned(graphic, points, unit)
+    angle = math.radians(graphic.number(_ANGLE) or 0.0)
+    return [[_turned(point, pivot, angle) for point in stroke] for stroke in found] if pivot and angle else found
+
+
+def _unturned(graphic: Attributes, points: Sequence[Point], unit: float) -> list[Stroke]:
+    kind, gap = graphic.text(_TYPE), _length(graphic, _GAP, unit)
+    if kind == "CROSSHAIR" and points:
+        return _cross(points[0], gap / 2, _length(graphic, _VISIBLE, unit) / 2 or _FAR)
+    if len(points) < 2:
+        return []
+    first, second = points[:2]
+    match kind:
+        case "RECTANGLE":
+            return [[first, (second[0], first[1]), second, (first[0], second[1]), first]]
+        case "ELLIPSE":
+            return [_ellipse(first, second)]
+        case "MULTILINE":
+            return [[*pair] for pair in zip(points[::2], points[1::2], strict=False)]
+        case "INFINITELINE":
+            return _parted(_along(first, second, -_FAR), _along(first, second, _FAR), first, second, gap)
+        case "CUTLINE":
+            return _parted(first, second, first, second, gap)
+        case "RULER" | "AXIS":
+            return [[*points], *_ticks(graphic, first, second)]
+    return [[*points]]
+
+
+def _length(graphic: Attributes, tag: str, unit: float) -> float:
+    return min(abs(graphic.number(tag) or 0.0) * unit, _FAR)
+
+
+def _parted(start: Point, end: Point, first: Point, second: Point, gap: float) -> list[Stroke]:
+    """A line with a gap in the middle between the two points."""
+    if gap <= 0:
+        return [[start, end]]
+    half = math.dist(first, second) / 2
+    return [[start, _along(first, second, half - gap / 2)], [_along(first, second, half + gap / 2), end]]
+
+
+def _along(first: Point, second: Point, distance: float) -> Point:
+    """From the first point so far towards the second."""
+    length = math.dist(first, second) or 1.0
+    return (
+        first[0] + (second[0] - first[0]) / length * distance,
+        first[1] + (second[1] - first[1]) / length * distance,
+    )
+
+
+def _cross(middle: Point, inner: float, outer: float) -> list[Stroke]:
+    x, y = middle
+    return [
+        [(x + across * inner, y + down * inner), (x + across * outer, y + down * outer)]
+        for across, down in ((1, 0), (-1, 0), (0, 1), (0, -1))
+    ]
+
+
+def _ellipse(first: Point, second: Point) -> Stroke:
+    """In the rectangle of two corners."""
+    x, y = (first[0] + second[0]) / 2, (first[1] + second[1]) / 2
+    wide, high = (second[0] - first[0]) / 2, (second[1] - first[1]) / 2
+    angles = (2 * math.pi * step / 72 for step in range(73))
+    return [(x + wide * math.cos(angle), y + high * math.sin(angle)) for angle in angles]
+
+
+def _ticks(graphic: Attributes, first: Point, second: Point) -> list[Stroke]:
+    """Across the line at parts of its length."""
+    length = math.dist(first, second)
+    if not length:
+        return []
+    across = (-(second[1] - first[1]) / length * _TICK_LENGTH, (second[0] - first[0]) / length * _TICK_LENGTH)
+    places = [item.number(_TICK) for item in graphic.items(_TICKS)[:_MOST_TICKS]]
+    middles = [_along(first, second, place * length) for place in places if place is not None and 0 <= place <= 1]
+    return [[(x - across[0], y - across[1]), (x + across[0], y + across[1])] for x, y in middles]
+
+
+def _turned(point: Point, pivot: Point, angle: float) -> Point:
+    x, y = point[0] - pivot[0], point[1] - pivot[1]
+    return (
+        pivot[0] + x * math.cos(angle) + y * math.sin(angle),
+        pivot[1] - x * math.sin(angle) + y * math.cos(angle),
+    )
