@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.ending import at_rest, status
-from tests.journeys.server import RunningServer, wait_for
+from tests.journeys.server import RunningServer, start, wait_for
 from tests.pulling.peers import dicomweb_source, in_front_of, pacs_table, web_table
 from tests.pulling.test_opening import NAMES, PLAIN, frame, read, stored
 from tests.run.test_serve import answers, pids
@@ -59,3 +59,26 @@ def test_a_move_by_a_pacs_outlives_a_killed_role(tmp_path: Path, role: str) -> N
         table = pacs_table(archive.port, "move", move_to="JOURNEY")
         with in_front_of(tmp_path / "front", table, extra=("--dimse", f"127.0.0.1:{port}", *SOON)) as server:
             kill_while_it_is_pulled(server, role, PLAIN)
+
+
+def test_a_pull_outlives_the_end_of_everything(tmp_path: Path) -> None:
+    """The supervisor and all it started, as when the power fails."""
+    with (
+        dicomweb_source(tmp_path / "source", *NAMES) as (url, _, _),
+        in_front_of(tmp_path / "front", web_table(url), extra=SOON) as killed,
+    ):
+        files = read(NAMES)
+        settings = killed.data.parent / "settings.toml"
+        assert killed.cli("fetch", files[0].StudyInstanceUID, "--config", settings).returncode == 0
+        wait_for(lambda: status(killed)["holds"]["instances"] > 0, "the beginning")
+        killed.kill()
+        server = start(killed.data, extra=("--config", str(settings), *SOON))
+        try:
+            wait_for(lambda: at_rest(server), "the end of all work", seconds=60)
+            assert status(server)["holds"]["ready"] == len(files)
+            with server.client() as client:
+                assert [frame(client, file) for file in files] == [stored(file) for file in files]
+            assert server.cli("verify", "--digests").returncode == 0
+        finally:
+            server.stop()
+            server.kill()
