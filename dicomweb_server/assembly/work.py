@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 DAY_SECONDS = 86_400
 
-FETCHED_AT_ONCE = 8
+FETCHED_AT_ONCE = 16
 """Instances one fetcher takes together: what a viewer asks for meanwhile waits no longer than for those."""
 
 

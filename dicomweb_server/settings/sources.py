@@ -13,7 +13,7 @@ class Cache:
     """How long a request waits for one instance on its way; then 503 with Retry-After."""
     series_wait_seconds: float = 60.0
     """How long metadata of a series waits for its instances, where the source cannot describe them."""
-    fetchers: int = 2
+    fetchers: int = 3
     """Instances fetched side by side, each in a thread of the worker process."""
     max_bytes: int = 0
     """Bytes that may be held of what sources can send again; the series unviewed for longest leave. 0: no bound."""

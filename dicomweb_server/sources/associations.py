@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -146,9 +147,9 @@ class Associations:
         association = entity.associate(
             peer.host,
             peer.port,
-            contexts=contexts,
+            contexts=deepcopy(contexts),
             ae_title=peer.called_aet,
-            ext_neg=list(roles),
+            ext_neg=deepcopy(list(roles)),
             tls_args=(peer.tls, peer.host) if peer.tls else None,
         )
         if not association.is_established:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
-from pynetdicom import AllStoragePresentationContexts, build_context
+from pynetdicom import AllStoragePresentationContexts, build_context, build_role
+from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import PresentationContext
 
 CONTEXTS = 127
@@ -67,6 +69,27 @@ CLASSES = {
     "RWV": ("67",),
 }
 """What a series of a modality usually holds, for a PACS that does not say."""
+
+
+Getting = tuple[list[PresentationContext], list[SCP_SCU_RoleSelectionNegotiation]]
+"""What to propose for C-GET: its own context first, and that we take what comes."""
+
+
+@lru_cache(maxsize=64)
+def getting(model: str, classes: tuple[str, ...]) -> Getting:
+    """For instances of these SOP classes. The same object each time: it is copied before it is proposed."""
+    return _getting(model, storage_contexts(classes))
+
+
+@lru_cache(maxsize=2)
+def getting_anything(model: str) -> Getting:
+    """For an instance of any SOP class."""
+    return _getting(model, every_context())
+
+
+def _getting(model: str, contexts: list[PresentationContext]) -> Getting:
+    roles = [build_role(context.abstract_syntax, scp_role=True) for context in contexts]
+    return [build_context(model), *contexts], roles
 
 
 def every_context() -> list[PresentationContext]:

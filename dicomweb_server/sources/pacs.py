@@ -7,12 +7,13 @@ early, and what a viewer wants next can be put in front between two batches.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from pynetdicom import build_context, build_role, evt
-from pynetdicom.presentation import PresentationContext
+from pynetdicom import build_context, evt
 
 from dicomweb_server.model.errors import BackendFailed, DicomwebError
 from dicomweb_server.model.ids import InstanceKey, SeriesKey
@@ -20,7 +21,7 @@ from dicomweb_server.model.query import Query
 from dicomweb_server.model.records import DicomJson
 from dicomweb_server.sources.associations import Associations, Peer
 from dicomweb_server.sources.base import Checked, Fetched, Kind, Source
-from dicomweb_server.sources.contexts import every_context, storage_contexts, usual_classes
+from dicomweb_server.sources.contexts import Getting, getting, getting_anything, usual_classes
 from dicomweb_server.sources.finding import STUDY_ROOT, Finding, Root
 from dicomweb_server.sources.identifiers import retrieving
 from dicomweb_server.sources.statuses import (
@@ -33,7 +34,7 @@ from dicomweb_server.sources.statuses import (
     refusal,
 )
 
-BATCHES = (1, 4, 16, 64)
+BATCHES = (1, 16, 64)
 REMEMBERED_SERIES = 1000
 NOT_ASKED_FOR = 0x0124
 
@@ -74,6 +75,7 @@ class PacsSource:
         self._finding = Finding(name, self.associations, root)
         self._pulls = pulls
         self._classes: dict[SeriesKey, frozenset[str]] = {}
+        self._usual: dict[SeriesKey, list[str]] = {}
 
     def search(self, query: Query, *, seconds: float) -> list[DicomJson]:
         return self._finding.search(query, seconds=seconds)
@@ -107,8 +109,7 @@ class PacsSource:
     def _remember(self, key: SeriesKey, found: Sequence[DicomJson]) -> None:
         classes = (data_set.get("00080016", {}).get("Value", [""])[0] for data_set in found)
         self._classes[key] = frozenset(uid for uid in classes if uid)
-        while len(self._classes) > REMEMBERED_SERIES:
-            del self._classes[next(iter(self._classes))]
+        _bound(self._classes)
 
     # C-GET
 
@@ -128,8 +129,8 @@ class PacsSource:
             elif fetched.staged is not None:
                 fetched.staged.unlink(missing_ok=True)
         for key in [key for key in batch if key in missing]:
-            wider = every_context() if guessed else None
-            again = {fetched.key: fetched for fetched in self.get_once([key], stage, contexts=wider)}
+            wider = getting_anything(self.root.get) if guessed else None
+            again = {fetched.key: fetched for fetched in self.get_once([key], stage, proposed=wider)}
             yield again.get(key) or Fetched(key, error=self._never_came(key))
 
     def get_once(
@@ -137,28 +138,30 @@ class PacsSource:
         batch: Sequence[InstanceKey],
         stage: Callable[[], Path],
         *,
-        contexts: list[PresentationContext] | None = None,
-    ) -> list[Fetched]:
-        """What one C-GET of instances of one series brought."""
-        arrived: list[Fetched] = []
+        proposed: Getting | None = None,
+    ) -> Iterator[Fetched]:
+        """What one C-GET of instances of one series brings, each as it comes where the PACS counts along."""
+        arrived: deque[Fetched] = deque()
+        here: set[InstanceKey] = set()
         wanted = {key.instance: key for key in batch}
         handlers = [(evt.EVT_C_STORE, _write, [wanted, stage, arrived])]
         first, model = batch[0], self.root.get
         try:
-            contexts = contexts or storage_contexts(self.classes(first.of_series))
-            roles = [build_role(context.abstract_syntax, scp_role=True) for context in contexts]
+            contexts, roles = proposed or getting(model, tuple(self.classes(first.of_series)))
             identifier = retrieving(first.study, first.series, wanted, patient=self._finding.patient(first.study))
-            proposed = [build_context(model), *contexts]
-            with self.associations.one(proposed, roles=roles, handlers=handlers) as association:
+            with self.associations.one(contexts, roles=roles, handlers=handlers) as association:
                 for status, _ in association.send_c_get(identifier, model):
                     code = code_of(status, self.name, "C-GET")
                     if code not in (SUCCESS, WARNING, *PENDING):
                         passing = code != WRONG_IDENTIFIER
                         raise BackendFailed(f"{self.name} refused C-GET: {refusal(code)}", passing=passing)
+                    while arrived:
+                        here.add(arrived[0].key)
+                        yield arrived.popleft()
         except DicomwebError as error:
-            have = {fetched.key for fetched in arrived}
-            arrived.extend(Fetched(key, error=error) for key in batch if key not in have)
-        return arrived
+            here.update(fetched.key for fetched in arrived)
+            arrived.extend(Fetched(key, error=error) for key in batch if key not in here)
+        yield from arrived
 
     def classes(self, key: SeriesKey) -> list[str]:
         """The SOP classes of a series as C-FIND named them; by modality where the PACS leaves them out."""
@@ -167,8 +170,11 @@ class PacsSource:
         found = self._classes.get(key)
         if found:
             return sorted(found)
-        series = {each["0020000E"]["Value"][0]: each for each in self.series(key.study)}
-        return usual_classes(series.get(key.series, {}).get("00080060", {}).get("Value", [""])[0])
+        if key not in self._usual:
+            series = {each["0020000E"]["Value"][0]: each for each in self.series(key.study)}
+            self._usual[key] = usual_classes(series.get(key.series, {}).get("00080060", {}).get("Value", [""])[0])
+            _bound(self._usual)
+        return self._usual[key]
 
     # C-MOVE
 
@@ -207,6 +213,11 @@ class PacsSource:
         return BackendFailed(f"{self.name} did not send instance {key.instance}", passing=True)
 
 
+def _bound(remembered: dict[SeriesKey, Any]) -> None:
+    while len(remembered) > REMEMBERED_SERIES:
+        remembered.pop(next(iter(remembered)), None)
+
+
 def batches(keys: Sequence[InstanceKey]) -> Iterator[list[InstanceKey]]:
     """Cut what is wanted of one series into growing batches: the first image must not wait for the rest."""
     start, step = 0, 0
@@ -216,7 +227,7 @@ def batches(keys: Sequence[InstanceKey]) -> Iterator[list[InstanceKey]]:
         start, step = start + size, step + 1
 
 
-def _write(event: evt.Event, wanted: dict[str, InstanceKey], stage: Callable[[], Path], arrived: list[Fetched]) -> int:
+def _write(event: evt.Event, wanted: dict[str, InstanceKey], stage: Callable[[], Path], arrived: deque[Fetched]) -> int:
     """Take one C-STORE of a C-GET, undecoded; what was not asked for is refused."""
     key = wanted.get(str(event.request.AffectedSOPInstanceUID))
     if key is None:
