@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from dicomweb_server.dicom.rendering.picture import Subject
-from dicomweb_server.dicom.rendering.render import render, render_animated, render_state
+from dicomweb_server.dicom.rendering.render import render, render_animated, render_blended, render_state
 from dicomweb_server.dicom.rendering.request import Rendering
 from dicomweb_server.dicom.rendering.sr_text import is_report, report
 from dicomweb_server.dicom.source import FileSource
@@ -54,6 +54,19 @@ def draw_states(path: str, frames: Sequence[int], state: str, wanted: Rendering)
     """Each frame as the presentation state in the file ``state`` shows it."""
     with _file(path) as found, _file(state) as shown_by:
         return [render_state(*found.frame(number), shown_by.attributes, wanted, found.frame) for number in frames]
+
+
+def draw_blended(
+    path: str, frames: Sequence[int], state: str, over: Sequence[tuple[str, int] | None], wanted: Rendering
+) -> list[bytes]:
+    """Each frame with the one of ``over``, in a file of its own, laid over it as the blending state has them."""
+    found = []
+    with _file(path) as under, _file(state) as shown_by:
+        for number, other in zip(frames, over, strict=True):
+            with ExitStack() as opened:
+                above = opened.enter_context(_file(other[0])).frame(other[1]) if other is not None else None
+                found.append(render_blended(*under.frame(number), above, shown_by.attributes, wanted))
+    return found
 
 
 def write_report(path: str, media_type: str) -> bytes:

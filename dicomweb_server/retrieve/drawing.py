@@ -27,6 +27,14 @@ def states(path: str, numbers: Sequence[int], state: str, wanted: Rendering) -> 
     return draw_states(path, numbers, state, wanted)
 
 
+def blended(
+    path: str, numbers: Sequence[int], state: str, over: Sequence[tuple[str, int] | None], wanted: Rendering
+) -> list[bytes]:
+    from dicomweb_server.dicom.drawing import draw_blended
+
+    return draw_blended(path, numbers, state, over, wanted)
+
+
 def report(path: str, media_type: str) -> bytes:
     from dicomweb_server.dicom.drawing import write_report
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from dicomweb_server.dicom.dataset import Attributes
 from dicomweb_server.dicom.rendering.groups import of_frame
+from dicomweb_server.dicom.rendering.plane import plane_of
 from dicomweb_server.model.ids import InstanceKey, is_uid
 
 T = TypeVar("T")
@@ -16,6 +17,9 @@ T = TypeVar("T")
 _CONTENT, _INDEX = "00209111", "00209157"
 _PLACE, _POSITION = "00209113", "00200032"
 _ORIENTED, _ORIENTATION = "00209116", "00200037"
+
+_TOLERANCE = 0.01
+"""Millimetres that positions are written to."""
 
 _MOST_ORDERED = 65536
 """Frames of one image; more of them than any image has stay as they are."""
@@ -25,13 +29,47 @@ Shown = tuple[T, Attributes, Sequence[int]]
 
 
 def references(key: InstanceKey, state: Attributes) -> Iterator[tuple[InstanceKey, tuple[int, ...]]]:
-    """Every image that a state names, with the frames it names of it."""
+    """Every image that a state names, with the frames it names of it; of a blending state the underlying ones."""
+    yield from _named(key, state)
+    yield from _named(key, _image_set(state, "UNDERLYING"))
+
+
+def superimposed(key: InstanceKey, state: Attributes) -> Iterator[tuple[InstanceKey, tuple[int, ...]]]:
+    """Those that a blending state lays over the others."""
+    yield from _named(key, _image_set(state, "SUPERIMPOSED"))
+
+
+def _image_set(state: Attributes, position: str) -> Attributes:
+    """Of the study of the state only: who may see the one need not be allowed to see others (PS3.3 C.11.14)."""
+    return next((item for item in state.items("00700402") if item.text("00700405") == position), Attributes({}))
+
+
+def _named(key: InstanceKey, state: Attributes) -> Iterator[tuple[InstanceKey, tuple[int, ...]]]:
     for series in state.items("00081115"):
         for image in series.items("00081140"):
             uids = series.text("0020000E"), image.text("00081155")
             if all(map(is_uid, uids)):
                 frames = tuple(int(number) for number in image.numbers("00081160"))
                 yield InstanceKey(key.study, *uids, tenant=key.tenant), frames
+
+
+def partner(attributes: Attributes, frame: int, over: Sequence[Shown[T]]) -> tuple[T, int] | None:
+    """The frame to lay over one: the closest that is parallel and no farther off than half of its thickness.
+
+    A frame that does not say where it lies takes the only other one, if there is no more than that.
+    """
+    place = plane_of(attributes, frame - 1)
+    every = [(image, number, plane_of(described, number - 1)) for image, described, frames in over for number in frames]
+    if len(every) == 1 and (place is None or every[0][2] is None):
+        return every[0][:2]
+    closest: tuple[float, tuple[T, int]] | None = None
+    for image, number, plane in every:
+        apart = place.apart(plane) if place is not None and plane is not None else None
+        if plane is None or apart is None or apart > plane.thickness / 2 + _TOLERANCE:
+            continue
+        if closest is None or apart < closest[0]:
+            closest = apart, (image, number)
+    return closest[1] if closest is not None else None
 
 
 def in_order(found: Sequence[Shown[T]]) -> list[tuple[T, Sequence[int]]]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
@@ -22,6 +22,7 @@ from dicomweb_server.model.ids import InstanceKey
 from dicomweb_server.pool.base import Pool
 from dicomweb_server.retrieve import drawing, referenced
 from dicomweb_server.retrieve.derived import Derived
+from dicomweb_server.retrieve.referenced import Shown
 from dicomweb_server.retrieve.shelf import Held, Shelf
 
 P = ParamSpec("P")
@@ -36,8 +37,9 @@ _STORAGE = "1.2.840.10008.5.1.4.1.1."
 _REPORTS = _STORAGE + "88."
 _KEY_OBJECTS = _REPORTS + "59"
 """A list of images for programs, with no text to read (R-16)."""
-_STATES = {_STORAGE + "11.1", _STORAGE + "11.2", _STORAGE + "11.3", _STORAGE + "11.5"}
-"""Grayscale, colour, pseudo-colour, and grayscale of angiography; volumetric ones are not drawn."""
+_BLENDING = _STORAGE + "11.4"
+_STATES = {_STORAGE + "11.1", _STORAGE + "11.2", _STORAGE + "11.3", _BLENDING, _STORAGE + "11.5"}
+"""Grayscale, colour, pseudo-colour, blending, and grayscale of angiography; volumetric ones are not drawn."""
 DOCUMENTS = {
     _STORAGE + "104.1": "application/pdf",
     _STORAGE + "104.2": "text/xml",
@@ -86,7 +88,7 @@ class Rendered:
         """One frame as an image, several as an animation. Raises NotFound, BadRequest, NotAcceptable, Undecodable."""
         if self.kept is None:
             return await self._drawn(held, frames, wanted, state)
-        shown_by = state.version.version if state is not None else ""
+        shown_by = await self.shown_by(state)
         key = f"picture {held.version.version} {held.key.instance} {frames} {wanted.spelled} {shown_by}"
         return await self.kept.read(key, partial(self._drawn, held, frames, wanted, state))
 
@@ -103,9 +105,12 @@ class Rendered:
 
         Raises as ``picture`` does.
         """
+        over = await self._superimposed(state) if state is not None and _blends(state) else []
         for start in range(0, len(frames), TOGETHER):
             some = frames[start : start + TOGETHER]
-            if state is None:
+            if state is not None and _blends(state):
+                drawn = await self._blended(held, some, wanted, state, over)
+            elif state is None:
                 drawn = await self.run(held, drawing.frames, some, wanted)
             else:
                 async with self._file(state) as path:
@@ -118,19 +123,56 @@ class Rendered:
 
         Raises NotAcceptable where none is.
         """
-        found = []
-        for key, named in referenced.references(state.key, await self._attributes(state.key)):
+        named = referenced.references(state.key, await self._attributes(state.key))
+        found = await self._found(named)
+        if not found:
+            raise NotAcceptable("none of the images that the presentation state refers to is here")
+        return referenced.in_order(found)
+
+    async def shown_by(self, state: Held | None) -> str:
+        """The versions of all that a state adds to the image it shows; the same as long as nothing of it changes."""
+        if state is None:
+            return ""
+        over = await self._superimposed(state) if _blends(state) else []
+        return " ".join((state.version.version, *(image.version.version for image, _, _ in over)))
+
+    async def _superimposed(self, state: Held) -> list[Shown[Held]]:
+        named = referenced.superimposed(state.key, await self._attributes(state.key))
+        found = await self._found(named)
+        if not found:
+            raise NotAcceptable("none of the images that the presentation state lays over others is here")
+        return found
+
+    async def _found(self, named: Iterable[tuple[InstanceKey, tuple[int, ...]]]) -> list[Shown[Held]]:
+        found: list[Shown[Held]] = []
+        for key, numbers in named:
             try:
                 held = await self.shelf.instance(key)
             except NotFound:
                 continue
             if nature_of(held) is Nature.IMAGE:
                 frames = every_frame(held)
-                wanted = tuple(number for number in named if number in frames) or frames
+                wanted = tuple(number for number in numbers if number in frames) or frames
                 found.append((held, await self._attributes(key), wanted))
-        if not found:
-            raise NotAcceptable("none of the images that the presentation state refers to is here")
-        return referenced.in_order(found)
+        return found
+
+    async def _blended(
+        self,
+        held: Held,
+        frames: Sequence[int],
+        wanted: Rendering,
+        state: Held,
+        over: Sequence[Shown[Held]],
+    ) -> list[bytes]:
+        attributes = await self._attributes(held.key)
+        partners = [referenced.partner(attributes, number, over) for number in frames]
+        async with AsyncExitStack() as opened:
+            by_state = await opened.enter_async_context(self._file(state))
+            others: list[tuple[str, int] | None] = []
+            for other in partners:
+                path = await opened.enter_async_context(self._file(other[0])) if other is not None else ""
+                others.append((path, other[1]) if other is not None else None)
+            return await self.run(held, drawing.blended, frames, by_state, others, wanted)
 
     async def _attributes(self, key: InstanceKey) -> Attributes:
         (row,) = await asyncio.to_thread(self.shelf.catalog.holdings.metadata, key)
@@ -167,6 +209,10 @@ class Rendered:
             copy = Path(folder) / "instance.dcm"
             await asyncio.to_thread(copy.write_bytes, content)
             yield str(copy)
+
+
+def _blends(state: Held) -> bool:
+    return state.version.sop_class == _BLENDING
 
 
 def every_frame(held: Held) -> Sequence[int]:

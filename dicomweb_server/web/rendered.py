@@ -132,7 +132,7 @@ async def one_image(
     more: Headers | None = None,
 ) -> ASGIApp:
     """One file: an image, or an animation of several frames."""
-    shown_by = state.version.version if state is not None else ""
+    shown_by = await services_of(request).rendered.shown_by(state)
     representation = f"{held.version.version}/rendered/{numbers}/{wanted.spelled}/{shown_by}"
     etag = f'"{multipart.boundary_of(representation)[:32]}"'
     if caching.is_known(request, etag):
@@ -163,11 +163,8 @@ async def _parts(request: Request, items: Sequence[Item], *, more: Headers) -> A
     """Drawn as they are reached; the first at once, so that nothing to show is an error and no empty body."""
     base = address.public_base(request)
     query = request.scope["query_string"].decode("latin-1")
-    named = (
-        f"{item.held.version.version}:{item.media_type}:{item.frames}"
-        f":{item.state.version.version if item.state is not None else ''}"
-        for item in items
-    )
+    shown_by = await services_of(request).rendered.shown_by(items[0].state)
+    named = (f"{item.held.version.version}:{item.media_type}:{item.frames}:{shown_by}" for item in items)
     boundary = multipart.boundary_of(" ".join((base, query, *named)))
     etag = f'"{boundary[:32]}"'
     if caching.is_known(request, etag):

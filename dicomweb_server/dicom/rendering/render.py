@@ -10,6 +10,7 @@ from PIL import Image
 from dicomweb_server.dicom.dataset import Attributes
 from dicomweb_server.dicom.pixels.decode import decode
 from dicomweb_server.dicom.rendering.annotate import annotated
+from dicomweb_server.dicom.rendering.blending import blended
 from dicomweb_server.dicom.rendering.formats import animated, written
 from dicomweb_server.dicom.rendering.media import HOLD_PROFILE
 from dicomweb_server.dicom.rendering.picture import Subject, picture
@@ -19,6 +20,8 @@ from dicomweb_server.dicom.rendering.state import shown
 from dicomweb_server.dicom.rendering.subtraction import FrameOf
 from dicomweb_server.dicom.rendering.viewport import cut, framed
 from dicomweb_server.model.errors import BadRequest
+
+_ICC = "00282000"
 
 
 def render(data: bytes, subject: Subject, wanted: Rendering) -> bytes:
@@ -35,6 +38,14 @@ def render_state(data: bytes, subject: Subject, state: Attributes, wanted: Rende
     image = framed(cut(np.asarray(shown(data, subject, state, frame)), wanted.region), wanted.viewport)
     own = profile_in(state, subject, data)
     return _file(annotated(image, subject.attributes, wanted.annotations), own, wanted)
+
+
+def render_blended(
+    data: bytes, subject: Subject, over: tuple[bytes, Subject] | None, state: Attributes, wanted: Rendering
+) -> bytes:
+    """One frame with another over it, as a blending state has them (R-15)."""
+    image = framed(cut(np.asarray(blended(data, subject, over, state)), wanted.region), wanted.viewport)
+    return _file(annotated(image, subject.attributes, wanted.annotations), state.binary(_ICC), wanted)
 
 
 def render_animated(frames: Iterable[tuple[bytes, Subject]], wanted: Rendering) -> bytes:

@@ -1,0 +1,64 @@
+"""Where a frame lies in the patient (PS3.3 C.7.6.2.1.1), and where its pixels are in another frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dicomweb_server.dicom.dataset import Attributes
+from dicomweb_server.dicom.pixels.arrays import Reals
+from dicomweb_server.dicom.rendering.groups import of_frame
+
+_PLACE, _POSITION = "00209113", "00200032"
+_ORIENTED, _ORIENTATION = "00209116", "00200037"
+_MEASURES, _SPACING, _THICKNESS = "00289110", "00280030", "00180050"
+_FRAME_OF_REFERENCE = "00200052"
+_PARALLEL = 0.999
+
+
+@dataclass(frozen=True, slots=True)
+class Plane:
+    """Millimetres. ``across`` and ``down`` lead from one pixel to the next of a row and a column."""
+
+    reference: str
+    origin: Reals
+    across: Reals
+    down: Reals
+    thickness: float
+
+    @property
+    def normal(self) -> Reals:
+        found = np.cross(self.across, self.down)
+        return found / np.linalg.norm(found)
+
+    def apart(self, other: Plane) -> float | None:
+        """How far the other is off along the normal; None where they are not parallel in one frame of reference."""
+        if self.reference != other.reference or abs(float(np.dot(self.normal, other.normal))) < _PARALLEL:
+            return None
+        return abs(float(np.dot(other.origin - self.origin, self.normal)))
+
+    def pixels_in(self, other: Plane, rows: int, columns: int) -> tuple[Reals, Reals]:
+        """Row and column in ``other``, from 0 and with parts, of every pixel of this frame."""
+        down, across = np.mgrid[0:rows, 0:columns].astype(np.float64)
+        offset = self.origin - other.origin
+        found = []
+        for axis in (other.down, other.across):
+            step = axis / float(np.dot(axis, axis))
+            start, by_row, by_column = (float(np.dot(part, step)) for part in (offset, self.down, self.across))
+            found.append(start + down * by_row + across * by_column)
+        return found[0], found[1]
+
+
+def plane_of(attributes: Attributes, frame: int) -> Plane | None:
+    """The plane of a frame, from 0; None where it does not say where it lies."""
+    position = (of_frame(attributes, frame, _PLACE) or attributes).numbers(_POSITION)
+    directions = (of_frame(attributes, frame, _ORIENTED) or attributes).numbers(_ORIENTATION)
+    measures = of_frame(attributes, frame, _MEASURES) or attributes
+    spacing, reference = measures.numbers(_SPACING), attributes.text(_FRAME_OF_REFERENCE)
+    if len(position) != 3 or len(directions) != 6 or len(spacing) != 2 or min(spacing) <= 0 or not reference:
+        return None
+    across, down = np.array(directions[:3]) * spacing[1], np.array(directions[3:]) * spacing[0]
+    if not np.linalg.norm(np.cross(across, down)) > 0:
+        return None
+    return Plane(reference, np.array(position), across, down, measures.number(_THICKNESS) or 1.0)
