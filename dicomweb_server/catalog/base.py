@@ -216,6 +216,9 @@ class Inventory(Protocol):
     def objects(self) -> Iterator[HeldObject]:
         """Every object of every instance, read page by page."""
 
+    def documents(self) -> Iterator[str]:
+        """The object key of the document of every series that has one, read page by page."""
+
     def unfinished(self) -> list[Ticket]:
         """Tickets for all work that the rows say is not done; like ones that wait already are merged by the queue."""
 

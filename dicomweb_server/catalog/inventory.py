@@ -24,6 +24,12 @@ _OBJECTS = (
     .order_by(version.c.id)
     .limit(PAGE)
 )
+_DOCUMENTS = (
+    sa.select(series.c.id, series.c.document_key)
+    .where(series.c.id > sa.bindparam("after"), series.c.document_key.is_not(None))
+    .order_by(series.c.id)
+    .limit(PAGE)
+)
 _STORED = sa.select(*_UIDS).select_from(_ROWS).where(instance.c.state == int(State.STORED))
 _WANTED = (
     sa.select(*_UIDS)
@@ -67,6 +73,16 @@ class SqlInventory:
                 rows = connection.execute(_OBJECTS, {"after": after}).all()
             for _, study_uid, series_uid, instance_uid, tenant, name, size, digest in rows:
                 yield HeldObject(InstanceKey(study_uid, series_uid, instance_uid, tenant), name, size, digest)
+            if len(rows) < PAGE:
+                return
+            after = rows[-1].id
+
+    def documents(self) -> Iterator[str]:
+        after = 0
+        while True:
+            with self._database.read() as connection:
+                rows = connection.execute(_DOCUMENTS, {"after": after}).all()
+            yield from (row.document_key for row in rows)
             if len(rows) < PAGE:
                 return
             after = rows[-1].id

@@ -54,12 +54,16 @@ class Audit:
         yield from (Found(Flaw.ORPHAN, name) for name in self.orphans())
 
     def orphans(self) -> list[str]:
-        """Files and pictures of instances that no row names. Listed first, asked for afterwards: rows come later."""
+        """Files, pictures and documents that no row names. Listed first, asked for afterwards: rows come later."""
         oldest = self.now() - self.grace_seconds
-        found = [info.key for info in self.objects.list() if _of_instance(info.key) and info.modified < oldest]
+        found = [info.key for info in self.objects.list() if _of_catalog(info.key) and info.modified < oldest]
+        if not found:
+            return []
         owned = set()
-        for held in self.catalog.inventory.objects() if found else ():
+        for held in self.catalog.inventory.objects():
             owned |= {held.object_key, *layout.made_from(held.object_key)}
+        for document in self.catalog.inventory.documents():
+            owned |= {document, document + ".gz"}
         return [name for name in found if name not in owned]
 
     def _flaw(self, held: HeldObject, digests: bool) -> Flaw | None:
@@ -83,5 +87,5 @@ class Audit:
             return False
 
 
-def _of_instance(name: str) -> bool:
-    return bool({"instances", "thumbnails", "htj2k"} & set(name.split("/")[:3]))
+def _of_catalog(name: str) -> bool:
+    return bool({"instances", "series", "thumbnails", "htj2k"} & set(name.split("/")[:3]))

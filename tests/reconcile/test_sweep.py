@@ -13,11 +13,12 @@ from dicomweb_server.model.ids import InstanceKey, SeriesKey, StudyKey
 from dicomweb_server.model.messages import Band, Kind, Ticket
 from dicomweb_server.model.states import State
 from dicomweb_server.queues.sql import SqlQueue
+from dicomweb_server.reconcile.series import ReconcileSeries
 from dicomweb_server.reconcile.sweep import STALE_SECONDS, Sweep
 from dicomweb_server.signals.memory import MemorySignals
 from tests.holding import Holding, holding
 
-NAME = "generated/ts/ct_evle.dcm"
+NAME, OTHER = "generated/ts/ct_evle.dcm", "generated/mod/seg_binary_deflated_frame.dcm"
 
 
 @pytest.fixture
@@ -91,3 +92,17 @@ def test_the_store_is_listed_once_a_day(held: Holding, sweep: Sweep) -> None:
     sweep.now = lambda: now + 2 * 86_400
     sweep()
     assert [info.key for info in held.objects.list("instances/1.2/1.3/")] == []
+
+
+def test_documents_go_that_a_crash_left_of_a_deleted_series_and_no_others(held: Holding, sweep: Sweep) -> None:
+    kept, deleted = held.take_all([NAME, OTHER]).values()
+    reconcile = ReconcileSeries(held.objects, held.catalog, quiet_seconds=0)
+    reconcile([Ticket(Kind.RECONCILE, key.of_series) for key in (kept, deleted)])
+    held.catalog.holdings.delete(deleted.of_series, reason="killed before the objects went", tombstone=True)
+    now = sweep.now()
+    sweep.now = lambda: now + 7200
+    before = {info.key for info in held.objects.list()}
+    sweep.remove_orphans()
+    after = {info.key for info in held.objects.list()}
+    assert after == {name for name in before if kept.series in name.split("/")}
+    assert any(name.startswith("series/") for name in after)
