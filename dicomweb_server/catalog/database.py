@@ -112,6 +112,8 @@ def _translated() -> Iterator[None]:
         text = str(error.orig).lower()
         if "full" in text or "no space" in text:
             raise OutOfResources("the catalog's disk is full") from error
+        if "readonly" in text:
+            raise OutOfResources("the catalog may not be written now") from error
         passing = any(word in text for word in ("locked", "busy", "deadlock", "connection", "serialize"))
         raise BackendFailed(f"the catalog failed: {type(error.orig).__name__}", passing=passing) from error
     except sa.exc.TimeoutError as error:
