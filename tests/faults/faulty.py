@@ -1,4 +1,4 @@
-"""A PACS made of pynetdicom that holds some files, and gives them by C-GET in the way a test says."""
+"""A PACS made of pynetdicom that holds some files, and gives or moves them in the way a test says."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from typing import Any
 import pydicom
 from pydicom import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
-from pynetdicom import AE, evt
+from pynetdicom import AE, build_context, evt
 from pynetdicom.sop_class import (
     StudyRootQueryRetrieveInformationModelFind,
     StudyRootQueryRetrieveInformationModelGet,
+    StudyRootQueryRetrieveInformationModelMove,
 )
 
 LEVELS = {"STUDY": "StudyInstanceUID", "SERIES": "SeriesInstanceUID", "IMAGE": "SOPInstanceUID"}
@@ -30,6 +31,8 @@ class Faulty:
     fault: str = ""
     """What goes wrong; nothing when empty."""
     gets: int = 0
+    destination: int = 0
+    """Port to which all is moved."""
     freed: threading.Event = field(default_factory=threading.Event)
 
     def find(self, event: evt.Event) -> Answers:
@@ -47,19 +50,25 @@ class Faulty:
                 yield 0xFF00, answer
 
     def get(self, event: evt.Event) -> Answers:
+        yield from self._given(event, [])
+
+    def move(self, event: evt.Event) -> Answers:
+        contexts = [build_context(SecondaryCaptureImageStorage, ExplicitVRLittleEndian)]
+        yield from self._given(event, [("127.0.0.1", self.destination, {"contexts": contexts})])
+
+    def _given(self, event: evt.Event, first: list[Any]) -> Answers:
         self.gets += 1
         wanted = _matching(self.files, event.identifier)
         if self.fault == "never answers":
             self.freed.wait(60)
-            yield 0
-            return
+            wanted = []
         if self.fault == "sends others":
             wanted = [_read(body) for body in self.strangers.values()]
         if self.fault == "sends twice":
             wanted = [one for one in wanted for _ in range(2)]
         if self.fault in ("dies in the middle", "says success too early", "warns"):
             whole, wanted = wanted, wanted[: len(wanted) * 9 // 10]
-        yield len(wanted)
+        yield from [*first, len(wanted)]
         for one in wanted:
             yield 0xFF00, one
         if self.fault == "dies in the middle":
@@ -90,8 +99,9 @@ def faulty_pacs(pacs: Faulty) -> Iterator[int]:
     entity.add_supported_context(StudyRootQueryRetrieveInformationModelFind)
     if pacs.fault != "refuses contexts":
         entity.add_supported_context(StudyRootQueryRetrieveInformationModelGet)
+        entity.add_supported_context(StudyRootQueryRetrieveInformationModelMove)
         entity.add_supported_context(SecondaryCaptureImageStorage, ExplicitVRLittleEndian, scu_role=True, scp_role=True)
-    handlers = [(evt.EVT_C_FIND, pacs.find), (evt.EVT_C_GET, pacs.get)]
+    handlers = [(evt.EVT_C_FIND, pacs.find), (evt.EVT_C_GET, pacs.get), (evt.EVT_C_MOVE, pacs.move)]
     server = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
     try:
         yield server.server_address[1]

@@ -24,35 +24,58 @@ def fetch(server: RunningServer) -> None:
     assert fetched.returncode == 0, fetched.stderr
 
 
-@pytest.mark.parametrize(
-    ("fault", "completes"),
-    [
-        ("sends twice", True),
-        ("dies in the middle", False),
-        ("says success too early", False),
-        ("warns", False),
-        ("never answers", False),
-        ("sends others", False),
-    ],
-)
+FAULTS = [
+    ("sends twice", True),
+    ("dies in the middle", False),
+    ("says success too early", False),
+    ("warns", False),
+    ("never answers", False),
+    ("sends others", False),
+]
+
+
+@pytest.mark.parametrize(("fault", "completes"), FAULTS)
 def test_a_faulty_pacs_leaves_nothing_undecided(tmp_path: Path, fault: str, completes: bool) -> None:
     pacs = Faulty(FILES, made("1.2.31", 3), fault)
     with (
         faulty_pacs(pacs) as port,
         in_front_of(tmp_path / "front", pacs_table(port) + TIMEOUT, extra=SOON) as server,
     ):
-        fetch(server)
-        wait_for(lambda: at_rest(server), "the end of all work", seconds=60)
-        found = status(server)
-        letters = [json.loads(line) for line in server.cli("dead-letters", "list").stdout.splitlines()]
-        assert found["holds"]["ready"] + found["holds"]["failed"] == len(FILES), found
-        assert found["holds"]["failed"] == len(letters) == found["tickets"]["given up"]
-        assert all(letter["reason"] for letter in letters)
-        if completes:
-            assert not letters
-        healed(pacs)
-        assert server.cli("dead-letters", "requeue").returncode == 0
+        ends_decided(server, pacs, completes=completes)
         assert_all_ready(server, FILES)
+
+
+@pytest.mark.parametrize(
+    ("fault", "completes"),
+    [
+        pytest.param(*each, marks=() if each[0] in ("dies in the middle", "sends others") else pytest.mark.long)
+        for each in FAULTS
+    ],
+)
+def test_nor_does_one_that_moves(tmp_path: Path, fault: str, completes: bool) -> None:
+    """What it sends of another study than it was asked for is taken as what it is: sent to us, by nobody's wish."""
+    strangers = made("1.2.31", 3)
+    pacs = Faulty(FILES, strangers, fault)
+    with (
+        faulty_pacs(pacs) as port,
+        in_front_of(tmp_path / "front", pacs_table(port, "move", move_to="JOURNEY") + TIMEOUT, extra=SOON) as server,
+    ):
+        pacs.destination = server.dimse_port
+        ends_decided(server, pacs, completes=completes)
+        assert_all_ready(server, {**FILES, **(strangers if fault == "sends others" else {})})
+
+
+def ends_decided(server: RunningServer, pacs: Faulty, *, completes: bool) -> None:
+    """All is ready or given up with a reason; then the PACS is sound again, and what was given up is sent again."""
+    fetch(server)
+    wait_for(lambda: at_rest(server), "the end of all work", seconds=90)
+    found = status(server)
+    letters = [json.loads(line) for line in server.cli("dead-letters", "list").stdout.splitlines()]
+    assert found["holds"]["failed"] == len(letters) == found["tickets"]["given up"]
+    assert all(letter["reason"] for letter in letters)
+    assert bool(letters) is not completes
+    healed(pacs)
+    assert server.cli("dead-letters", "requeue").returncode == 0
 
 
 def test_what_is_pushed_while_it_is_pulled_is_here_once(tmp_path: Path) -> None:
