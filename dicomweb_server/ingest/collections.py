@@ -61,6 +61,9 @@ class Describe:
 
     def _one(self, wanted: Collection) -> None:
         records = self.catalog.collections
+        if wanted.attempts > self.attempts:
+            records.end(wanted.id, Phase.FAILED, reason=f"given up after {self.attempts} attempts; {wanted.reason}")
+            return
         try:
             members, remark = self._announced(wanted)
         except DicomwebError as error:

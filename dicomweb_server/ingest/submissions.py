@@ -11,6 +11,8 @@ moment leaves either a file to be taken or one whose collection is there or can 
 from __future__ import annotations
 
 import contextlib
+import logging
+import os
 import re
 import secrets
 import time
@@ -26,10 +28,14 @@ from dicomweb_server.model.errors import BadRequest, DicomwebError, NotFound
 from dicomweb_server.model.manifest import Manifest
 from dicomweb_server.model.states import State
 
+log = logging.getLogger(__name__)
+
 SETTLED_SECONDS = 0.5
 """A file that was written to a moment ago may not be complete."""
 PATIENCE_SECONDS = 10.0
 """One that is no JSON after so long without a change will never be."""
+LONGEST_NAME = 180
+"""Bytes of a file's name that are kept."""
 _TAKEN = re.compile(r"(?P<id>[0-9a-f]{32})-(?P<name>.+)")
 
 
@@ -46,10 +52,17 @@ class Submissions:
         for name in ("working", "done", "failed"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         for file in sorted(self.folder.glob("*.json")):
-            if not file.name.startswith("."):
-                self._take(file)
+            if not file.name.startswith(".") and file.is_file():
+                self._each(self._take, file)
         for file in sorted((self.folder / "working").iterdir()):
-            self._follow(file)
+            self._each(self._follow, file)
+
+    def _each(self, step: Callable[[Path], None], file: Path) -> None:
+        """One file that cannot be read or moved keeps no other from its turn."""
+        try:
+            step(file)
+        except OSError as error:
+            log.warning("a submission cannot be worked on: %s", os.strerror(error.errno or 0))
 
     def _take(self, file: Path) -> None:
         """Move a complete file away under the name of its collection; another worker may be faster."""
@@ -58,7 +71,7 @@ class Submissions:
             age = self.now() - found.st_mtime
             if age < SETTLED_SECONDS or (age < PATIENCE_SECONDS and not self._is_json(file, found.st_size)):
                 return
-            file.rename(self.folder / "working" / f"{secrets.token_hex(16)}-{file.name}")
+            file.rename(self.folder / "working" / f"{secrets.token_hex(16)}-{_short(file.name)}")
         except FileNotFoundError:
             return
 
@@ -108,6 +121,11 @@ class Submissions:
         draft.rename(folder / f"{name}.report")
         with contextlib.suppress(FileNotFoundError):
             file.rename(folder / name)
+
+
+def _short(name: str) -> str:
+    """The end of a name, so that there is room for an id before it and ``.report`` behind it."""
+    return name.encode()[-LONGEST_NAME:].decode(errors="ignore")
 
 
 def _free(folder: Path, name: str) -> str:

@@ -11,7 +11,6 @@ import hmac
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from urllib.parse import unquote
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -69,6 +68,6 @@ async def follow(request: Request) -> ASGIApp:
     async def inner(scope: Scope, receive: Receive, send: Send) -> None:
         left_out = ("path_params", "endpoint", "router")
         kept = {name: value for name, value in scope.items() if name not in left_out}
-        await router({**kept, "path": unquote(path), "raw_path": path.encode()}, receive, send)
+        await router({**kept, "path": path, "raw_path": path.encode()}, receive, send)
 
     return inner

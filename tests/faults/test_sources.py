@@ -103,6 +103,40 @@ def test_a_study_purged_while_it_is_pulled_comes_again_when_it_is_asked_for(tmp_
         assert_all_ready(server, FILES)
 
 
+def test_a_study_deleted_while_it_is_pulled_stays_deleted(tmp_path: Path) -> None:
+    """E-02: no source undoes it."""
+    with (
+        faulty_pacs(Faulty(FILES, {})) as port,
+        in_front_of(tmp_path / "front", pacs_table(port), extra=(*SOON, "--set", "http.allow_delete=true")) as server,
+        server.client() as client,
+    ):
+        fetch(server)
+        wait_for(lambda: status(server)["holds"]["instances"] > 0, "the beginning")
+        assert client.delete(f"/studies/{STUDY}").status_code == 204
+        wait_for(lambda: at_rest(server), "the end of all work")
+        assert client.get(f"/studies/{STUDY}/metadata").status_code == 410
+        assert status(server)["holds"]["instances"] == 0
+        assert server.cli("verify", "--digests").returncode == 0
+
+
+def test_a_cache_too_small_for_what_is_pulled_stays_within_its_bounds(tmp_path: Path) -> None:
+    small = ("cache.max_bytes=1", "cache.evict_seconds=0.1", "cache.keep_viewed_seconds=0")
+    extra = [word for setting in small for word in ("--set", setting)]
+    with (
+        faulty_pacs(Faulty(FILES, {})) as port,
+        in_front_of(tmp_path / "front", pacs_table(port), extra=(*SOON, *extra)) as server,
+        server.client() as client,
+    ):
+        fetch(server)
+        wait_for(lambda: at_rest(server) and not status(server)["holds"]["ready"], "all to leave again", seconds=60)
+        found = status(server)
+        assert (found["holds"]["announced"], found["tickets"]["given up"]) == (len(FILES), 0)
+        for uid in FILES:
+            path = f"/studies/{STUDY}/series/{uid.rpartition('.')[0]}/instances/{uid}"
+            assert client.get(path, headers={"Accept": "application/dicom; transfer-syntax=*"}).status_code == 200
+        assert server.cli("verify", "--digests").returncode == 0
+
+
 def test_a_pacs_that_refuses_to_give_is_named(tmp_path: Path) -> None:
     pacs = Faulty(FILES, {}, "refuses contexts")
     with (

@@ -90,6 +90,14 @@ def test_what_is_no_manifest_fails_with_its_reason(
     assert named in report(folder, "failed", name)["reason"]
 
 
+def test_a_long_name_and_a_folder_hold_nothing_up(server: RunningServer, site: Site) -> None:
+    folder = server.data / "submissions"
+    folder.mkdir(exist_ok=True)
+    (folder / "a folder.json").mkdir()
+    drop(server, f"{'long' * 60}.json", orjson.dumps(manifest(site, NAMES[0])))
+    assert report(folder, "done", f"{'long' * 60}.json"[-180:])["phase"] == "ready"
+
+
 def test_a_file_still_being_written_is_left_alone(server: RunningServer, site: Site) -> None:
     content = orjson.dumps(manifest(site, NAMES[0]))
     folder = drop(server, "slow.json", content[:100])
