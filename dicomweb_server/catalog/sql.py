@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dicomweb_server.catalog.announcing import SqlPulling
 from dicomweb_server.catalog.base import Catalog
 from dicomweb_server.catalog.caching import SqlCaching
 from dicomweb_server.catalog.changelog import SqlChanges
@@ -16,6 +15,7 @@ from dicomweb_server.catalog.indexing import SqlIndexing
 from dicomweb_server.catalog.inventory import SqlInventory
 from dicomweb_server.catalog.mending import SqlMending
 from dicomweb_server.catalog.progress import SqlProgress
+from dicomweb_server.catalog.pulling import SqlPulling
 from dicomweb_server.catalog.search import SqlSearch
 
 
