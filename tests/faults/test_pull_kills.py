@@ -11,6 +11,7 @@ import pytest
 
 from tests.faults.ending import at_rest, status
 from tests.journeys.server import RunningServer, start, wait_for
+from tests.ports import free_port
 from tests.pulling.peers import dicomweb_source, in_front_of, pacs_table, web_table
 from tests.pulling.test_opening import NAMES, PLAIN, frame, read, stored
 from tests.run.test_serve import answers, pids
@@ -53,7 +54,7 @@ def test_a_pull_by_dicomweb_outlives_a_killed_role(tmp_path: Path, role: str) ->
 
 @pytest.mark.parametrize("role", ["dimse", "worker"])
 def test_a_move_by_a_pacs_outlives_a_killed_role(tmp_path: Path, role: str) -> None:
-    port = dcmqrscp.free_port()
+    port = free_port()
     with dcmqrscp.archive(tmp_path / "archive", destinations={"JOURNEY": port}) as archive:
         archive.store([Path(str(file.filename)) for file in read(PLAIN)])
         table = pacs_table(archive.port, "move", move_to="JOURNEY")

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.journeys.ohif import LOAD_MS, viewer
-from tests.journeys.server import RunningServer, free_port
+from tests.journeys.server import RunningServer
 from tests.phantoms.collection import Shape, instances
+from tests.ports import free_port
 from tests.pulling.orthanc import orthanc
 from tests.pulling.peers import in_front_of, pacs_table, web_table
 from tests.sources.dcmqrscp import archive

@@ -9,7 +9,8 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.journeys.server import free_port, wait_for
+from tests.journeys.server import wait_for
+from tests.ports import free_port
 
 CONFIGURATION = """
 daemon off;

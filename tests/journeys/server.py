@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,14 +16,9 @@ from typing import Any
 
 import httpx
 
+from tests.ports import free_port, listens
+
 START_SECONDS = 60.0
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def wait_for(true: Callable[[], bool], what: str, *, seconds: float = 30.0) -> None:
@@ -88,7 +82,8 @@ def start(
 ) -> RunningServer:
     """Start a server and return when it is ready; ``within`` are words of a program that becomes the server."""
     data.mkdir(parents=True, exist_ok=True)
-    http, dimse = f"127.0.0.1:{free_port()}", free_port()
+    http = f"127.0.0.1:{free_port()}"
+    dimse = int(extra[extra.index("--dimse") + 1].rpartition(":")[2]) if "--dimse" in extra else free_port()
     log = data / "server.log"
     command = [*within, sys.executable, "-m", "dicomweb_server", "serve", "--data", str(data)]
     command += ["--http", http, "--dimse", f"127.0.0.1:{dimse}", "--aet", "JOURNEY", *extra]
@@ -112,7 +107,7 @@ def start(
 def ready(server: RunningServer) -> bool:
     assert server.process.poll() is None, f"the server ended at once:\n{server.log.read_text()}"
     try:
-        return httpx.get(f"{server.root}/readyz", timeout=2.0).status_code == 200
+        return listens(server.dimse_port) and httpx.get(f"{server.root}/readyz", timeout=2.0).status_code == 200
     except httpx.TransportError:
         return False
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import httpx
 
-from tests.journeys.server import free_port, wait_for
+from tests.journeys.server import wait_for
+from tests.ports import free_port
 
 PLUGINS = Path("/usr/share/orthanc/plugins")
 

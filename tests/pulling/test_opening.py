@@ -15,6 +15,7 @@ from pydicom.encaps import generate_frames
 
 from tests import corpus
 from tests.journeys.server import RunningServer, wait_for
+from tests.ports import free_port
 from tests.pulling.orthanc import orthanc
 from tests.pulling.peers import Counted, dicomweb_source, in_front_of, pacs_table, web_table
 from tests.sources import dcmqrscp
@@ -109,7 +110,7 @@ def test_a_study_of_orthanc_opens(tmp_path: Path) -> None:
 
 
 def test_an_archive_that_moves_sends_to_our_own_door(tmp_path: Path) -> None:
-    port = dcmqrscp.free_port()
+    port = free_port()
     with dcmqrscp.archive(tmp_path / "archive", destinations={"JOURNEY": port}) as archive:
         archive.store([corpus.path(name) for name in PLAIN])
         table = pacs_table(archive.port, "move", move_to="JOURNEY")
@@ -131,7 +132,7 @@ def test_many_clients_cause_one_retrieval(web: tuple[RunningServer, Counted], fi
 
 def test_a_source_that_is_down_shortens_the_search_with_a_warning(tmp_path: Path) -> None:
     with (
-        in_front_of(tmp_path, web_table(f"http://127.0.0.1:{dcmqrscp.free_port()}")) as server,
+        in_front_of(tmp_path, web_table(f"http://127.0.0.1:{free_port()}")) as server,
         server.client() as client,
     ):
         answer = client.get("/studies", headers=JSON)

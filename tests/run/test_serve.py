@@ -13,7 +13,8 @@ import httpx
 import pytest
 
 from tests.corpus import path
-from tests.journeys.server import RunningServer, cli, free_port, running, wait_for
+from tests.journeys.server import RunningServer, cli, running, wait_for
+from tests.ports import free_port
 
 CT = path("generated/ts/ct_evle.dcm")
 

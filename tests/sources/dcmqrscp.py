@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.ports import free_port
+
 AET = "ARCHIVE"
 MODIFIABLE = "RW (500, 1024mb) ANY"
 
@@ -31,13 +33,6 @@ class Archive:
                 env={**os.environ, "TCP_NODELAY": "1"},
                 check=False,
             )
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextlib.contextmanager

@@ -22,7 +22,8 @@ from dicomweb_server.sources.associations import Peer
 from dicomweb_server.sources.pacs import PacsSource, Pulls, batches
 from tests.corpus import names, path
 from tests.journeys.server import wait_for
-from tests.sources.dcmqrscp import AET, Archive, archive, free_port
+from tests.ports import free_port
+from tests.sources.dcmqrscp import AET, Archive, archive
 
 COMPRESSED = [path(name) for name in names("generated/series/")][:30]
 DESTINATION = free_port()

@@ -19,7 +19,7 @@ from dicomweb_server.loading import load
 from dicomweb_server.settings import SettingsError
 from dicomweb_server.sources.base import Checked
 from tests.corpus import path
-from tests.journeys.server import free_port
+from tests.ports import free_port
 from tests.pulling.orthanc import orthanc
 
 # pynetdicom leaves the socket of a refused connection to the garbage collector

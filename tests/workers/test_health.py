@@ -11,7 +11,7 @@ from dicomweb_server.notices.base import Notice, Subject
 from dicomweb_server.sources.base import Checked, Source
 from dicomweb_server.sources.dicomweb import DicomwebSource
 from dicomweb_server.workers.health import DiskHealth, SourceHealth
-from tests.journeys.server import free_port
+from tests.ports import free_port
 
 
 @dataclass
