@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import orjson
 import sqlalchemy as sa
 from sqlalchemy import Connection, bindparam
 
-from dicomweb_server.catalog import summaries
+from dicomweb_server.catalog import summaries, tombstones
 from dicomweb_server.catalog.base import AnnouncedSeries
 from dicomweb_server.catalog.folding import column
 from dicomweb_server.catalog.schema import instance
 from dicomweb_server.catalog.storing import Storing, _Parent
+from dicomweb_server.model.errors import Gone
 from dicomweb_server.model.ids import InstanceKey, StudyKey
 from dicomweb_server.model.query import Level
 from dicomweb_server.model.records import Derived, DicomJson
@@ -42,9 +44,14 @@ class Announcing(Storing):
         *,
         now: float,
     ) -> None:
+        """Raises Gone where the study was deleted here; what of it was is left out."""
         parent = self._known_study(connection, key)
+        graves = tombstones.graves_of(connection, key)
+        if graves.whole:
+            raise Gone(f"study {key.study} was deleted here")
         if parent.id is None:
             self._add_study(connection, key, parent)
+        found = [_but_deleted(one, graves) for one in found if not graves.holds(one.key.series)]
         parent.changed |= summaries.merged(parent.attributes, attributes, Level.STUDY)
         modalities: set[str] = set()
         classes: set[str] = set()
@@ -92,6 +99,11 @@ class Announcing(Storing):
             level.nearline += len(fresh)
         self._write_series(connection, one.key, parent, now=now)
         return [InstanceKey(one.key.study, one.key.series, uid, one.key.tenant) for uid in fresh]
+
+
+def _but_deleted(one: AnnouncedSeries, graves: tombstones.Graves) -> AnnouncedSeries:
+    kept = [each for each in one.instances if not graves.holds(one.key.series, _uid(each))]
+    return one if len(kept) == len(one.instances) else replace(one, instances=kept)
 
 
 def _uid(data_set: DicomJson) -> str:

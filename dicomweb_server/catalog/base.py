@@ -167,7 +167,14 @@ class Missing:
 
 class Pulling(Protocol):
     def announce(self, key: StudyKey, source: str, attributes: DicomJson, found: Sequence[AnnouncedSeries]) -> None:
-        """Record what a source holds of a study; what is known already stays as it is."""
+        """Record what a source holds of a study; what is known already stays as it is, and what was deleted here is
+        left out. Raises Gone where all of it was."""
+
+    def deleted(self, scopes: Sequence[Scope]) -> set[Scope]:
+        """Those, all of one tenant, that were deleted here, they or what they lie in: no source brings them back."""
+
+    def revive(self, key: StudyKey) -> bool:
+        """Forget that any of the study was deleted here; whether any was."""
 
     def missing(self, scope: Scope) -> list[Missing]:
         """What is announced of ``scope`` and not here, in the order of ``Holdings.versions``; empty when unknown."""

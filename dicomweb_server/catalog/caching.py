@@ -31,7 +31,8 @@ _AGAIN = sa.and_(
     instance.c.state.in_([int(State.STORED), int(State.READY)]),
 )
 """Came from a source that announced it, so it can come from there again."""
-_USED = sa.func.max(sa.func.coalesce(instance.c.viewed, version.c.stored))
+_USED = sa.func.max(sa.case((instance.c.viewed > version.c.stored, instance.c.viewed), else_=version.c.stored))
+"""What left and came back was last used when it came, if nobody has viewed it since."""
 
 
 def _within(scope: Scope) -> sa.ColumnElement[bool]:

@@ -9,10 +9,10 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy import Connection, Row, bindparam
 
-from dicomweb_server.catalog import summaries
+from dicomweb_server.catalog import summaries, tombstones
 from dicomweb_server.catalog.changelog import ChangeLog
 from dicomweb_server.catalog.dialects import Dialect
-from dicomweb_server.catalog.schema import instance, series, study, study_document, tombstone, version
+from dicomweb_server.catalog.schema import instance, series, study, study_document, version
 from dicomweb_server.catalog.storing import Storing
 from dicomweb_server.catalog.tickets import uids
 from dicomweb_server.model.ids import Scope, SeriesKey, StudyKey
@@ -46,11 +46,6 @@ class Deleting:
         self._study = dialect.lock(
             sa.select(study.c.id).where(study.c.tenant == bindparam("t"), study.c.study_uid == bindparam("s"))
         )
-        put = dialect.insert(tombstone)
-        self._bury = put.on_conflict_do_update(
-            index_elements=["tenant", "study_uid", "series_uid", "instance_uid"],
-            set_={"reason": put.excluded.reason, "deleted": put.excluded.deleted},
-        )
 
     def __call__(self, connection: Connection, scope: Scope, *, reason: str | None, now: float) -> list[str] | None:
         """The object keys set free; None when there is no such thing. Without a reason no tombstone is left."""
@@ -63,15 +58,16 @@ class Deleting:
         if (series_uid and not branches) or (instance_uid and not doomed[0][1]):
             return None
         freed = [key for row, leaves in doomed for key in _freed(connection, row, leaves)]
-        graves = {(scope.study, row.series_uid, leaf.instance_uid) for row, leaves in doomed for leaf in leaves}
-        graves |= {(scope.study, series_uid, instance_uid)}
+        above = StudyKey(scope.study, scope.tenant)
+        graves = {(row.series_uid, leaf.instance_uid) for row, leaves in doomed for leaf in leaves}
+        graves |= {(series_uid, instance_uid)}
         for row, leaves in doomed:
             if self._remove(connection, scope, row, leaves, whole=not instance_uid):
-                graves.add((scope.study, row.series_uid, ""))
-        if self._settle_study(connection, StudyKey(scope.study, scope.tenant), study_id):
-            graves.add((scope.study, "", ""))
+                graves.add((row.series_uid, ""))
+        if self._settle_study(connection, above, study_id):
+            graves.add(("", ""))
         if reason is not None:
-            self._write_tombstones(connection, scope.tenant, graves, reason=reason, now=now)
+            tombstones.bury(connection, self._dialect, above, graves, reason=reason, now=now)
         self._changes.add(connection, [scope], at=now)
         return freed
 
@@ -129,16 +125,6 @@ class Deleting:
         modalities = {text for attributes in found for text in summaries.texts(attributes.get("00080060"))}
         sop_classes = connection.execute(_SOP_CLASSES, {"id": study_id}).scalars().all()
         self._storing.values.replace(connection, study_id, modalities, sop_classes)
-
-    def _write_tombstones(
-        self, connection: Connection, tenant: str, graves: set[tuple[str, str, str]], *, reason: str, now: float
-    ) -> None:
-        names = ("study_uid", "series_uid", "instance_uid")
-        rows = [
-            {"tenant": tenant, "reason": reason, "deleted": now, **dict(zip(names, grave, strict=True))}
-            for grave in sorted(graves)
-        ]
-        connection.execute(self._bury, rows)
 
 
 def _series(connection: Connection, study_id: int, series_uid: str) -> list[Any]:

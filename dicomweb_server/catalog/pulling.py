@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 
+from dicomweb_server.catalog import tombstones
 from dicomweb_server.catalog.announcing import Announcing
 from dicomweb_server.catalog.base import AnnouncedSeries, Missing, Pulling
 from dicomweb_server.catalog.database import Database
@@ -124,6 +125,14 @@ class SqlPulling:
         with self._database.write() as connection:
             self._announcing.announce(connection, key, source, attributes, found, now=self._now())
             self._database.enqueue(connection, [Ticket(Kind.RECONCILE, one.key) for one in found])
+
+    def revive(self, key: StudyKey) -> bool:
+        with self._database.write() as connection:
+            return tombstones.forget(connection, key) > 0
+
+    def deleted(self, scopes: Sequence[Scope]) -> set[Scope]:
+        with self._database.read() as connection:
+            return tombstones.deleted(connection, scopes)
 
     def missing(self, scope: Scope) -> list[Missing]:
         statement = _MISSING

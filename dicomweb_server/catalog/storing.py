@@ -15,7 +15,7 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy import Connection, bindparam
 
-from dicomweb_server.catalog import summaries
+from dicomweb_server.catalog import summaries, tombstones
 from dicomweb_server.catalog.attributes import ISSUER
 from dicomweb_server.catalog.base import NewVersion
 from dicomweb_server.catalog.changelog import ChangeLog
@@ -29,7 +29,6 @@ from dicomweb_server.catalog.schema import (
     series,
     study,
     study_document,
-    tombstone,
     version,
 )
 from dicomweb_server.catalog.study_values import StudyValues
@@ -112,13 +111,6 @@ class Storing:
             patient.c.patient_id == bindparam("p"),
         )
         self.values = StudyValues(dialect)
-        t = tombstone.c
-        self._revive = sa.delete(tombstone).where(
-            t.tenant == bindparam("t"),
-            t.study_uid == bindparam("s"),
-            t.series_uid.in_(["", bindparam("e")]),
-            t.instance_uid.in_(bindparam("i", expanding=True)),
-        )
 
     def __call__(self, connection: Connection, batch: Sequence[NewVersion], *, now: float) -> list[bool]:
         """Which entries were written. An entry whose instance has another current version than it says is not."""
@@ -137,6 +129,7 @@ class Storing:
         self, connection: Connection, key: StudyKey, entries: list[tuple[int, NewVersion]], *, now: float
     ) -> list[int]:
         parent = self._known_study(connection, key)
+        entries = _but_deleted(connection, key, entries)
         if parent.id is None:
             if all(new.over is not None for _, new in entries):
                 return []
@@ -218,7 +211,9 @@ class Storing:
         self._write_series(connection, key, parent, now=now)
         if parent.changed:
             modalities.update(summaries.texts(parent.attributes.get(_TAG_MODALITY)))
-        self._forget_tombstones(connection, key, winners, known)
+        fresh = [new.derived.key.instance for _, new in winners if new.derived.key.instance not in known]
+        if fresh:
+            tombstones.revive(connection, key, fresh)
         return [place for place, _ in winners]
 
     def _known_instances(
@@ -324,12 +319,19 @@ class Storing:
             row_id = connection.execute(self._patient, found).scalar()
         return row_id
 
-    def _forget_tombstones(
-        self, connection: Connection, key: SeriesKey, winners: list[tuple[int, NewVersion]], known: dict[str, _Known]
-    ) -> None:
-        fresh = [new.derived.key.instance for _, new in winners if new.derived.key.instance not in known]
-        if fresh:
-            connection.execute(self._revive, {"t": key.tenant, "s": key.study, "e": key.series, "i": ["", *fresh]})
+
+def _but_deleted(
+    connection: Connection, key: StudyKey, entries: list[tuple[int, NewVersion]]
+) -> list[tuple[int, NewVersion]]:
+    """``entries`` without what was deleted here while its source was sending it."""
+    if all(new.origin.source is None for _, new in entries):
+        return entries
+    graves = tombstones.graves_of(connection, key).dug
+    return [
+        (place, new)
+        for place, new in entries
+        if new.origin.source is None or (new.derived.key.series, new.derived.key.instance) not in graves
+    ]
 
 
 def _winners(entries: list[tuple[int, NewVersion]], known: dict[str, _Known]) -> list[tuple[int, NewVersion]]:

@@ -24,6 +24,7 @@ def add(commands: Commands) -> None:
     fetch = commands.add_parser("fetch", help="announce studies from the sources and queue them for the worker")
     add_common(fetch)
     fetch.add_argument("studies", metavar="STUDY_UID", nargs="+")
+    fetch.add_argument("--again", action="store_true", help="also what was deleted here, which stays away otherwise")
     fetch.set_defaults(run=run_fetch)
     purge = commands.add_parser("purge", help="let go of what the sources can send again; it stays searchable")
     add_common(purge)
@@ -56,6 +57,8 @@ def run_fetch(chosen: argparse.Namespace) -> int:
         for study in chosen.studies:
             try:
                 key = StudyKey(uid(study, "Study Instance UID"))
+                if chosen.again:
+                    backends.catalog.pulling.revive(key)
                 source = collect(key)
             except DicomwebError as error:
                 failed += 1

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from dicomweb_server.catalog.base import AnnouncedSeries, Catalog
-from dicomweb_server.model.errors import BackendFailed, NotFound
+from dicomweb_server.model.errors import BackendFailed, Gone, NotFound
 from dicomweb_server.model.ids import SeriesKey, StudyKey, is_uid
 from dicomweb_server.model.messages import Band, Kind, Ticket
 from dicomweb_server.model.query import Key, Level, Match, Query
@@ -29,12 +29,15 @@ class Collect:
     def __call__(self, key: StudyKey) -> str:
         """Announce a study as the first source that knows it describes it; the name of that source.
 
-        Raises NotFound when no source knows it, BackendFailed when one that could not be asked might.
+        Raises Gone when it was deleted here, NotFound when no source knows it, BackendFailed when one that could not
+        be asked might.
         """
         unasked: BackendFailed | None = None
         for source in self.sources:
             try:
                 self._announce(source, key)
+            except Gone:
+                raise
             except NotFound:
                 self.follow(key, source.name, ())
                 continue
@@ -82,7 +85,11 @@ class CacheSeries:
             listed = source.instances(ticket.key)
         except (BackendFailed, NotFound) as error:
             return Failed(error)
-        self.catalog.pulling.announce(ticket.key.of_study, source.name, {}, [AnnouncedSeries(ticket.key, {}, listed)])
+        found = AnnouncedSeries(ticket.key, {}, listed)
+        try:
+            self.catalog.pulling.announce(ticket.key.of_study, source.name, {}, [found])
+        except Gone:
+            return DONE
         missing = self.catalog.pulling.missing(ticket.key)
         self.catalog.pulling.want([Ticket(Kind.FETCH, each.key, max(ticket.band, Band.SERIES)) for each in missing])
         self.signals.announce(TICKETS)

@@ -15,7 +15,7 @@ import orjson
 
 from dicomweb_server.catalog.base import AnnouncedSeries, Catalog
 from dicomweb_server.model.collections import Action, Collection, Member, Phase, StudyCounts
-from dicomweb_server.model.errors import BackendFailed, DicomwebError, NotFound
+from dicomweb_server.model.errors import BackendFailed, DicomwebError, Gone, NotFound
 from dicomweb_server.model.ids import SeriesKey, StudyKey, is_uid
 from dicomweb_server.model.manifest import MANIFESTS, Manifest, ManifestStudy
 from dicomweb_server.model.messages import Band, Kind, Ticket
@@ -85,7 +85,7 @@ class Describe:
     def _announced(self, wanted: Collection) -> tuple[list[Member], str]:
         """All its studies, announced where a source has them, and what was passed over. Raises DicomwebError."""
         if "manifest" in wanted.request or "manifest_url" in wanted.request:
-            return self._of_manifest(wanted), ""
+            return self._of_manifest(wanted)
         if "patient" in wanted.request:
             members, remarks = self._of_patient(wanted)
         else:
@@ -136,13 +136,24 @@ class Describe:
         ordered = sorted(found, key=lambda uid: (_text(found[uid], DATE), _text(found[uid], TIME), uid))
         return [Member(uid, position=n) for n, uid in enumerate(ordered, 1)], remarks
 
-    def _of_manifest(self, wanted: Collection) -> list[Member]:
+    def _of_manifest(self, wanted: Collection) -> tuple[list[Member], str]:
+        """The studies a manifest names, and which of them were deleted here. Raises Gone where all of them were."""
         manifest = self.manifest(wanted)
-        for study in manifest.studies if wanted.action is not Action.PURGE else ():
+        members = [Member(study.uid, study.time_point, study.position) for study in manifest.studies]
+        if wanted.action is Action.PURGE:
+            return members, ""
+        deleted: dict[str, str] = {}
+        for study in manifest.studies:
             attributes = _of_study(manifest, study)
-            key = StudyKey(study.uid, wanted.tenant)
-            self.catalog.pulling.announce(key, MANIFESTS, attributes, list(_series(study, attributes, wanted.tenant)))
-        return [Member(study.uid, study.time_point, study.position) for study in manifest.studies]
+            series = list(_series(study, attributes, wanted.tenant))
+            try:
+                self.catalog.pulling.announce(StudyKey(study.uid, wanted.tenant), MANIFESTS, attributes, series)
+            except Gone as error:
+                deleted[study.uid] = str(error)
+        remarks = "; ".join(deleted.values())
+        if deleted and len(deleted) == len(members):
+            raise Gone(remarks)
+        return [each for each in members if each.study not in deleted], remarks
 
     def _is_here(self, key: StudyKey) -> bool:
         try:

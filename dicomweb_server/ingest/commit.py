@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from dicomweb_server.catalog.base import Holdings, NewVersion
 from dicomweb_server.ingest.arrivals import Waiting, first_of_each
 from dicomweb_server.ingest.deciding import Compare, Drop, Keep, Policy, Store, decide
-from dicomweb_server.model.errors import BackendFailed
+from dicomweb_server.model.errors import BackendFailed, Gone, NotFound
 from dicomweb_server.model.ids import InstanceKey, SeriesKey
 from dicomweb_server.model.messages import Band, Kind, Ticket
 from dicomweb_server.model.records import Door, Fate, Origin, Version
@@ -75,6 +75,10 @@ class GroupCommit:
         storing: list[tuple[Waiting, Store]] = []
         for arrival in batch:
             known = current.get(arrival.derived.key)
+            if known is None and arrival.adopted and (deleted := self._deleted(arrival)) is not None:
+                self._delete([arrival.object_key])
+                arrival.fail(deleted)
+                continue
             match decide(self.policy, arrival.derived, arrival.version, known, arrival.compared):
                 case Store() as store:
                     storing.append((arrival, store))
@@ -102,6 +106,19 @@ class GroupCommit:
                 self._tell(arrival)
             else:
                 settled.again.append(arrival)
+
+    def _deleted(self, arrival: Waiting) -> Gone | None:
+        """Why an arrival that could not be written never will: it was deleted here while its source sent it."""
+        key = arrival.derived.key
+        if self.source_of(arrival.handed.origin, key) is None:
+            return None
+        try:
+            self.holdings.version(key)
+        except Gone as error:
+            return error
+        except NotFound:
+            pass
+        return None
 
     def _tell(self, arrival: Waiting) -> None:
         """Somebody may wait for what a C-MOVE brings, in another process."""

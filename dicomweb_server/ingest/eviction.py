@@ -31,6 +31,8 @@ class Evict:
     """Series unviewed for longer leave; none by age when 0."""
     keep_viewed_seconds: float = 600.0
     """What was viewed within this stays, whatever the bounds: somebody may be reading it."""
+    keep_arrived_seconds: float = 5.0
+    """So does what came within this: whoever waited for it has to read it yet."""
     now: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
 
@@ -52,7 +54,7 @@ class Evict:
         return sum(key.endswith(".dcm") for key in keys)
 
     def _idle(self, seconds: float) -> float:
-        return self.now() - max(seconds, self.keep_viewed_seconds)
+        return self.now() - max(seconds, self.keep_viewed_seconds, self.keep_arrived_seconds)
 
     def _leave(self, unused_since: float, *, until: int | None) -> int:
         freed = 0

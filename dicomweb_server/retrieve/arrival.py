@@ -181,6 +181,9 @@ class Arrival:
                 return missing
             if self._now() >= until:
                 raise NotReady("what was asked for", retry_after=RETRY_AFTER_SECONDS)
+            if isinstance(scope, InstanceKey) and missing[0].state is State.ANNOUNCED:
+                # It came and left the cache again between two looks.
+                await asyncio.to_thread(self._want, [Ticket(Kind.FETCH, scope, Band.WAITING)])
             await self._wakeups.changed(scope, seconds=pause)
             if not isinstance(scope, InstanceKey):
                 await asyncio.sleep(NEXT_LOOK_SECONDS)

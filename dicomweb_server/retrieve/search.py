@@ -15,7 +15,7 @@ import orjson
 
 from dicomweb_server.catalog.base import Catalog
 from dicomweb_server.model.errors import DicomwebError, NotFound
-from dicomweb_server.model.ids import StudyKey, is_uid
+from dicomweb_server.model.ids import InstanceKey, Scope, SeriesKey, StudyKey, is_uid
 from dicomweb_server.model.query import Level, Match, Page, Query
 from dicomweb_server.model.records import BASE, DicomJson
 from dicomweb_server.retrieve.arrival import Arrival
@@ -69,19 +69,22 @@ class Search:
         asking = asyncio.gather(*(self._ask(each, _without_availability(everything)) for each in asked))
         local = await asyncio.to_thread(self.catalog.search.find, everything)
         found = {_text(one, unique): (one, match) for match in local.matches if (one := orjson.loads(match))}
-        warnings = list(local.warnings)
-        for answer in await asking:
-            if isinstance(answer, str):
-                warnings.append(answer)
-                continue
-            for one in answer:
-                if all(is_uid(_text(one, tag)) for tag in _uids_down_to(query.level)):
-                    shown = _shown(one, query.level)
-                    found.setdefault(_text(one, unique), (shown, orjson.dumps(shown)))
+        answers = await asking
+        warnings = [*local.warnings, *(each for each in answers if isinstance(each, str))]
+        told = [one for answer in answers if not isinstance(answer, str) for one in answer]
+        for one in await self._not_deleted(query, [one for one in told if _text(one, unique) not in found]):
+            shown = _shown(one, query.level)
+            found.setdefault(_text(one, unique), (shown, orjson.dumps(shown)))
         ordered = [match for _, match in sorted(found.values(), key=lambda each: _order(query.level, each[0]))]
         start, end = query.offset, query.offset + query.limit
         remaining = local.remaining + max(0, len(ordered) - end)
         return Page(tuple(ordered[start:end]), remaining, tuple(warnings))
+
+    async def _not_deleted(self, query: Query, told: Sequence[DicomJson]) -> list[DicomJson]:
+        """What sources told and was not deleted here (E-02), where they named it as they have to."""
+        named = [(scope, one) for one in told if (scope := _scope(one, query)) is not None]
+        deleted = await asyncio.to_thread(self.catalog.pulling.deleted, [scope for scope, _ in named])
+        return [one for scope, one in named if scope not in deleted]
 
     async def _ask(self, searched: Searched, query: Query) -> list[DicomJson] | str:
         """What a source answers within its time, or what to tell of it."""
@@ -105,6 +108,19 @@ def _takes_nearline(query: Query) -> bool:
 def _without_availability(query: Query) -> Query:
     """What a source says of its own availability is not ours."""
     return replace(query, keys=tuple(key for key in query.keys if key.path != AVAILABILITY))
+
+
+def _scope(data_set: DicomJson, query: Query) -> Scope | None:
+    uids = [_text(data_set, tag) for tag in _uids_down_to(query.level)]
+    if not all(is_uid(uid) for uid in uids):
+        return None
+    match query.level:
+        case Level.STUDY:
+            return StudyKey(uids[0], query.tenant)
+        case Level.SERIES:
+            return SeriesKey(uids[0], uids[1], query.tenant)
+        case Level.INSTANCE:
+            return InstanceKey(uids[0], uids[1], uids[2], query.tenant)
 
 
 def _uids_down_to(level: Level) -> Sequence[str]:

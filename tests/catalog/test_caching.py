@@ -84,6 +84,14 @@ def test_the_longest_unviewed_comes_first(catalog: SqlCatalog) -> None:
     assert catalog.caching.oldest(unused_since=LONG_AGO) == []
 
 
+def test_what_left_and_came_back_is_used_as_of_its_coming(catalog: SqlCatalog) -> None:
+    first, second = pulled(catalog, "1.2.1.1", 2), pulled(catalog, "1.2.1.2", 1)
+    catalog.caching.viewed([first, second])
+    catalog.caching.evict(first)
+    pulled(catalog, "1.2.1.1", 2)
+    assert [each.key for each in catalog.caching.oldest(unused_since=9e12)] == [second, first]
+
+
 def test_one_instance_may_leave_alone(catalog: SqlCatalog) -> None:
     key = pulled(catalog, "1.2.1.1", 3)
     one = catalog.holdings.versions(key)[1].key

@@ -78,6 +78,7 @@ class Held:
             Silence(),
             max_bytes=1,
             keep_viewed_seconds=-1,
+            keep_arrived_seconds=-1,
             sleep=lambda _: None,
         )
 

@@ -26,6 +26,8 @@ class MemoryHoldings:
     """Stored by another writer just before the next batch."""
     indigestible: set[InstanceKey] = field(default_factory=set)
     """No transaction with one of these succeeds."""
+    buried: set[InstanceKey] = field(default_factory=set)
+    """Deleted, so that no source brings them back."""
     gate: threading.Event = field(default_factory=threading.Event)
     """``store`` waits for it."""
 
@@ -52,6 +54,8 @@ class MemoryHoldings:
         return [self._write(new) for new in batch]
 
     def version(self, key: InstanceKey) -> Version:
+        if key in self.buried:
+            raise Gone("deleted before")
         try:
             return self.rows[key]
         except KeyError:
@@ -80,6 +84,8 @@ class MemoryHoldings:
     def _write(self, new: NewVersion) -> bool:
         key = new.derived.key
         current = self.rows.get(key)
+        if key in self.buried and new.origin.source is not None:
+            return False
         if (current.version if current else None) != new.over:
             return False
         derived = new.derived

@@ -11,7 +11,7 @@ from dicomweb_server.dicom.derive import derive
 from dicomweb_server.dicom.source import BytesSource
 from dicomweb_server.ingest.arrivals import Capacity
 from dicomweb_server.ingest.deciding import Policy
-from dicomweb_server.model.errors import BackendFailed, OutOfResources, Rejected
+from dicomweb_server.model.errors import BackendFailed, Gone, OutOfResources, Rejected
 from dicomweb_server.model.ids import InstanceKey, SeriesKey
 from dicomweb_server.model.messages import Band, Kind, Ticket
 from dicomweb_server.model.records import Door, Fate, Origin
@@ -108,6 +108,15 @@ def test_the_loser_of_a_race_is_decided_anew_and_leaves_no_object(house: House) 
     assert house.push(part10()).fate is Fate.SAME
     assert house.holdings.rows[KEY].version == "theirs"
     assert house.objects() == set()
+
+
+def test_what_was_deleted_while_its_source_sent_it_stays_away(house: House) -> None:
+    house.holdings.buried.add(KEY)
+    coming = house.receive.submit(house.staged(part10()), Origin(Door.FETCH, source="pacs"))
+    with pytest.raises(Gone):
+        coming.result(10)
+    assert (house.holdings.rows, house.objects(), house.leftovers()) == ({}, set(), [])
+    assert house.push(part10()).fate is Fate.STORED
 
 
 @pytest.mark.parametrize(

@@ -110,3 +110,37 @@ def test_what_was_deleted_here_is_not_fetched_again(tmp_path: Path) -> None:
         assert client.get(frame_path(files[0]), headers=AS_STORED).status_code == 410
         assert client.delete(study).status_code == 410
         assert sum(counted.paths.values()) == before
+        for level in ("studies", "series", "instances"):
+            answer = client.get(f"/{level}?StudyInstanceUID={files[0].StudyInstanceUID}", headers=JSON)
+            assert (answer.status_code, counted.paths[f"/{level}"] > 0) == (204, True)
+
+
+def test_an_instance_that_was_deleted_here_is_left_out_of_what_is_new_at_its_source(tmp_path: Path) -> None:
+    """E-02: whether its study is compared with the source, or fetched by name."""
+    files = [pydicom.dcmread(corpus.path(name)) for name in NAMES]
+    study = f"/studies/{files[0].StudyInstanceUID}"
+    often = ("--set", "http.allow_delete=true", "--set", "cache.refresh_seconds=0.01")
+    with (
+        dicomweb_source(tmp_path / "source", *NAMES) as (url, counted, _),
+        in_front_of(tmp_path / "front", web_table(url), extra=often) as server,
+        server.client() as client,
+    ):
+
+        def listings() -> int:
+            return sum(count for path, count in counted.paths.items() if path.endswith("/instances"))
+
+        for file in files:
+            assert frame(client, file) == stored(file)
+        assert client.delete(frame_path(files[0]).partition("/frames")[0]).status_code == 204
+        before = listings()
+        wait_for(
+            lambda: bool(found(client, f"{study}/instances")) and listings() > before + 1, "another look at the source"
+        )
+        settings = server.data.parent / "settings.toml"
+        fetched = server.cli("fetch", files[0].StudyInstanceUID, "--config", settings)
+        assert ": 0 instances queued" in fetched.stdout
+        assert len(found(client, f"{study}/instances")) == len(files) - 1
+        assert client.get(frame_path(files[0]), headers=AS_STORED).status_code == 410
+        fetched = server.cli("fetch", "--again", files[0].StudyInstanceUID, "--config", settings)
+        assert ": 1 instances queued" in fetched.stdout
+        assert frame(client, files[0]) == stored(files[0])
