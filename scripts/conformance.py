@@ -169,8 +169,9 @@ JSON and XML leave as UTF-8; SpecificCharacterSet of metadata says so. Stored in
 def _security() -> str:
     return """## Security
 
-The server listens on the loopback interface unless told otherwise, and knows no users yet: TLS and log-in belong to
-a proxy in front. Logs hold UIDs and no other patient data.
+The server listens on the loopback interface unless told otherwise. Where the site has keys, each HTTP request carries
+one, as bearer token or, over TLS, as password, with the right to read, store, delete or operate. TLS belongs to a proxy
+in front. Logs hold UIDs and no other patient data.
 """
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from ipaddress import ip_network
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dicomweb_server.assembly.backends import Backends, open_backends, open_pool
@@ -147,6 +148,7 @@ def _web_options(settings: Settings) -> WebOptions:
     from dicomweb_server.web.app import WebOptions
     from dicomweb_server.web.collection_request import CollectionRules
     from dicomweb_server.web.cors import CorsRules
+    from dicomweb_server.web.keyring import Keyring
     from dicomweb_server.web.links import Links
     from dicomweb_server.web.search_request import SearchRules
     from dicomweb_server.web.upload import UploadLimits
@@ -177,5 +179,6 @@ def _web_options(settings: Settings) -> WebOptions:
             webhook_hosts=frozenset(settings.collections.webhook_hosts),
             mail_domains=frozenset(each.lower() for each in settings.collections.mail_domains),
         ),
+        keys=Keyring(Path(settings.access.keys)) if settings.access.keys else None,
         links=Links(link_key(settings), settings.collections.link_seconds),
     )

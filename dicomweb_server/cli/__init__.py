@@ -16,6 +16,7 @@ from dicomweb_server.cli import (
     deadletters,
     importing,
     indexing,
+    keys,
     serve,
     sources,
     status,
@@ -24,7 +25,7 @@ from dicomweb_server.cli import (
 from dicomweb_server.model.errors import DicomwebError
 from dicomweb_server.settings import SettingsError
 
-COMMANDS = (serve, importing, viewer, status, auditing, indexing, deadletters, sources, configuration)
+COMMANDS = (serve, importing, viewer, status, auditing, indexing, deadletters, sources, keys, configuration)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

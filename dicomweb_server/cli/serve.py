@@ -13,9 +13,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from ipaddress import ip_address
+from pathlib import Path
 
 from dicomweb_server import __version__, roles
 from dicomweb_server.cli.flags import Commands, add_common, loaded
+from dicomweb_server.model import access
 from dicomweb_server.observe import name_process, share_metrics, start_logging
 from dicomweb_server.settings import Settings, SettingsError, address
 from dicomweb_server.supervisor import Role, Supervisor
@@ -48,6 +50,7 @@ def run(chosen: argparse.Namespace) -> int:
     settings, _ = loaded(chosen)
     role: str = chosen.role
     refuse_remote(settings, role)
+    check_keys(settings)
     start_logging(settings.log.level, settings.log.format, requests=settings.log.requests)
     with data_folder(settings, alone=role == "all"):
         share_metrics(settings.data / "metrics", anew=role == "all")
@@ -108,15 +111,29 @@ def data_folder(settings: Settings, *, alone: bool) -> Iterator[None]:
 
 
 def refuse_remote(settings: Settings, role: str) -> None:
-    """Raises SettingsError for an address that others can reach, unless that is allowed."""
+    """Raises SettingsError for an address that others can reach, unless that is allowed or a key is asked for."""
     listening = {"web": ["http"], "dimse": ["dimse"], "worker": []}.get(role, ["http", "dimse"])
     for section in listening:
         given: str = getattr(settings, section).listen
-        if not settings.access.allow_remote and not is_loopback(address(given)[0]):
+        guarded = settings.access.allow_remote or (section == "http" and settings.access.keys)
+        if not guarded and not is_loopback(address(given)[0]):
+            keys = ", name a file of keys by access.keys," if section == "http" else ""
             raise SettingsError(
                 f"{section}.listen: {given} can be reached from other machines, and nobody has to log in. "
-                "Listen on 127.0.0.1, or say --allow-remote when the network is trusted."
+                f"Listen on 127.0.0.1{keys} or say --allow-remote when the network is trusted."
             )
+
+
+def check_keys(settings: Settings) -> None:
+    """Raises SettingsError where a file of keys is named and cannot be read."""
+    if not settings.access.keys:
+        return
+    try:
+        access.parsed(Path(settings.access.keys).read_text("utf-8"))
+    except OSError as error:
+        raise SettingsError(f"access.keys: {error.strerror}; dicomweb-server key make writes the file") from None
+    except ValueError as error:
+        raise SettingsError(f"access.keys: {error}") from None
 
 
 def is_loopback(host: str) -> bool:

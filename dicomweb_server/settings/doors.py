@@ -26,6 +26,8 @@ class Access:
 
     allow_remote: bool = False
     """Listen on other addresses than loopback although nobody has to log in."""
+    keys: str = ""
+    """File of the keys that the HTTP door asks for; ``dicomweb-server key make`` writes it. Empty: it asks for none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

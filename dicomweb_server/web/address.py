@@ -52,6 +52,24 @@ def origin(request: Request) -> str:
     return public_base(request).removesuffix(rules.root)
 
 
+def scheme(request: Request) -> str:
+    """By which the client asked, as the nearest trusted proxy has it: ``http`` or ``https``."""
+    rules: AddressRules = request.app.state.address_rules
+    own = str(request.scope.get("scheme", "http"))
+    return _forwarded(request, own, "")[0] if _is_trusted(request, rules) else own
+
+
+def is_private(request: Request) -> bool:
+    """Whether nobody on the way can read what the client sends: it comes by TLS, or from this machine itself."""
+    rules: AddressRules = request.app.state.address_rules
+    if scheme(request) == "https":
+        return True
+    try:
+        return ipaddress.ip_address(request.scope["client"][0]).is_loopback and not _is_trusted(request, rules)
+    except (KeyError, TypeError, ValueError):
+        return False
+
+
 @lru_cache(maxsize=256)
 def _base(scheme: str, host: str, prefix: str, root: str) -> str:
     if not _HOST.fullmatch(host) or scheme not in ("http", "https") or not _PREFIX.fullmatch(prefix):

@@ -32,9 +32,11 @@ from dicomweb_server.web import (
     wado_uri,
 )
 from dicomweb_server.web.address import AddressRules
+from dicomweb_server.web.auth import Authentication
 from dicomweb_server.web.collection_request import CollectionRules
 from dicomweb_server.web.cors import Cors, CorsRules
 from dicomweb_server.web.envelope import Envelope
+from dicomweb_server.web.keyring import Keyring
 from dicomweb_server.web.links import Links
 from dicomweb_server.web.paths import NoTrailingSlash
 from dicomweb_server.web.resource import Resource
@@ -59,6 +61,8 @@ class WebOptions:
     uploads: UploadLimits = field(default_factory=UploadLimits)
     collections: CollectionRules = field(default_factory=CollectionRules)
     links: Links = field(default_factory=lambda: Links(secrets.token_bytes(32)))
+    keys: Keyring | None = None
+    """Whoever asks has to have one of them; everybody may where there are none."""
     viewer: Path | None = None
     """Folder of an installed viewer (the ``dist`` of OHIF)."""
 
@@ -70,6 +74,7 @@ def make_app(services: Services, *, options: WebOptions | None = None) -> Starle
         middleware=[
             Middleware(Cors, rules=options.cors),
             Middleware(Envelope),
+            *([Middleware(Authentication, keys=options.keys)] if options.keys is not None else []),
             Middleware(NoTrailingSlash, root=options.address.root),
         ],
         exception_handlers={DicomwebError: problems.of_error, HTTPException: problems.of_routing},

@@ -19,8 +19,15 @@ def document(operations: Mapping[str, Mapping[str, Operation]]) -> dict[str, Any
         "openapi": "3.1.0",
         "info": {"title": "dicomweb-server operations", "version": __version__},
         "paths": {path: _path(path, methods) for path, methods in operations.items()},
-        "components": {"schemas": SCHEMAS},
+        "components": {"schemas": SCHEMAS, "securitySchemes": _SCHEMES},
+        "security": [{}, *({name: []} for name in _SCHEMES)],
     }
+
+
+_SCHEMES = {
+    "key": {"type": "http", "scheme": "bearer", "description": "A key of the site, where it has any"},
+    "password": {"type": "http", "scheme": "basic", "description": "The name of a key and the key, over TLS"},
+}
 
 
 def _path(path: str, methods: Mapping[str, Operation]) -> dict[str, Any]:

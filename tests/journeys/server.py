@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import signal
@@ -82,8 +83,9 @@ def start(
 ) -> RunningServer:
     """Start a server and return when it is ready; ``within`` are words of a program that becomes the server."""
     data.mkdir(parents=True, exist_ok=True)
-    http = f"127.0.0.1:{free_port()}"
-    dimse = int(extra[extra.index("--dimse") + 1].rpartition(":")[2]) if "--dimse" in extra else free_port()
+    given = dict(itertools.pairwise(extra))
+    http = given.get("--http", f"127.0.0.1:{free_port()}")
+    dimse = int(given["--dimse"].rpartition(":")[2]) if "--dimse" in given else free_port()
     log = data / "server.log"
     command = [*within, sys.executable, "-m", "dicomweb_server", "serve", "--data", str(data)]
     command += ["--http", http, "--dimse", f"127.0.0.1:{dimse}", "--aet", "JOURNEY", *extra]

@@ -1,4 +1,4 @@
-"""The acceptance probes of what has to be decoded (11, 19, 20, 25), and who may call at the C-STORE door (26).
+"""The acceptance probes of what has to be decoded (11, 19, 20, 25), and of who may call (26, 27).
 
 That a wrong SOP class is refused there is shown in tests/dimse/test_statuses.py.
 """
@@ -19,7 +19,7 @@ from pynetdicom.sop_class import CTImageStorage
 
 from tests.corpus import path
 from tests.journeys.asking import AS_STORED, OCTETS, header, instance_url, parts, store
-from tests.journeys.server import RunningServer, running
+from tests.journeys.server import RunningServer, cli, running
 
 CT, J2K = "generated/ts/ct_evle.dcm", "generated/ts/ct_j2k_lossless_s16.dcm"
 J2K_UID = "1.2.840.10008.1.2.4.90"
@@ -105,3 +105,17 @@ def test_26_a_stranger_is_rejected(tmp_path: Path) -> None:
         answer = association.acceptor.primitive
         assert answer is not None
         assert (answer.result, answer.result_source, answer.diagnostic) == (1, 1, 3)
+
+
+def test_27_a_page_of_another_origin_reads_that_a_key_is_needed(tmp_path: Path) -> None:
+    keys = tmp_path / "keys"
+    made = cli("key", "make", "viewer", "--set", f"access.keys={keys}")
+    assert made.returncode == 0, made.stderr
+    origin = {"Origin": "http://localhost:3000"}
+    with running(tmp_path / "data", extra=("--set", f"access.keys={keys}")) as server, server.client() as client:
+        refused = client.get("/studies", headers=origin)
+        assert refused.status_code == 401
+        assert refused.headers["www-authenticate"].startswith("Bearer ")
+        assert refused.headers["access-control-allow-origin"] == origin["Origin"]
+        allowed = client.get("/studies", headers={**origin, "Authorization": f"Bearer {made.stdout.strip()}"})
+        assert allowed.status_code == 204
