@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dicomweb_server.model.access import Key, Right
@@ -71,20 +72,30 @@ class Authentication:
         given = next((value for name, value in scope["headers"] if name == b"authorization"), b"").decode("latin-1")
         request = Request(scope)
         key = self._key(given, request) if given else None
-        if key is not None and right in key.rights:
+        if key is None:
+            refused = self._unknown(given, request)
+        elif right not in key.rights:
+            refused = _forbidden(request, f"this key has not the right to {right}", right)
+        else:
             await self.app(scope, receive, send)
             return
-        if key is not None:
-            status, detail = 403, f"this key has not the right to {right}"
-            challenge = _challenge(request, f', error="insufficient_scope", scope="{right}"')
-        else:
-            status, detail = 401, "this key is not good here" if given else "a key is needed"
-            challenge = _challenge(request, ', error="invalid_token"' if given else "")
-        headers = {"www-authenticate": challenge}
-        if given and key is None and (wait := self.failures.wait(_peer(request))):
-            status, detail = 429, "too many wrong keys"
-            headers["retry-after"] = str(math.ceil(wait))
-        await problems.problem(request, status, detail, headers=headers)(scope, receive, send)
+        await refused(scope, receive, send)
+
+    def _unknown(self, given: str, request: Request) -> Response:
+        """The answer to no key, or to one that is not good."""
+        error = ', error="invalid_token"' if given else ""
+        headers = {"www-authenticate": f'Bearer realm="dicomweb"{error}'}
+        if given and (wait := self.failures.wait(request.client.host if request.client else "")):
+            return problems.problem(
+                request, 429, "too many wrong keys", headers={**headers, "retry-after": str(math.ceil(wait))}
+            )
+        answer = problems.problem(
+            request, 401, "this key is not good here" if given else "a key is needed", headers=headers
+        )
+        if address.is_private(request):
+            # On a line of its own: browsers that do not know the first scheme of a line pass over all of it.
+            answer.headers.append("www-authenticate", 'Basic realm="dicomweb", charset="UTF-8"')
+        return answer
 
     def _key(self, given: str, request: Request) -> Key | None:
         """Whose it is, sent as bearer token (RFC 6750) or, by TLS or from this machine, as NAME:KEY (RFC 7617)."""
@@ -99,18 +110,13 @@ class Authentication:
         return None
 
 
+def _forbidden(request: Request, detail: str, right: Right) -> Response:
+    challenge = f'Bearer realm="dicomweb", error="insufficient_scope", scope="{right}"'
+    return problems.problem(request, 403, detail, headers={"www-authenticate": challenge})
+
+
 def _decoded(credentials: str) -> str:
     try:
         return base64.b64decode(credentials, validate=True).decode("utf-8")
     except (binascii.Error, ValueError):
         return ""
-
-
-def _challenge(request: Request, error: str) -> str:
-    """Browsers ask their user for a name and a password where Basic is offered."""
-    basic = ', Basic realm="dicomweb", charset="UTF-8"' if address.is_private(request) else ""
-    return f'Bearer realm="dicomweb"{error}{basic}'
-
-
-def _peer(request: Request) -> str:
-    return request.client.host if request.client else ""

@@ -177,10 +177,22 @@ async def test_a_password_is_asked_for_and_taken_only_where_nobody_can_read_it(
     """A-06"""
     right = site.basic("viewer", site.secrets["viewer"])
     async with site.client(peer) as client:
-        assert ("Basic" in (await client.get(STUDIES, headers=forwarded)).headers["www-authenticate"]) is private
+        asked = (await client.get(STUDIES, headers=forwarded)).headers.get_list("www-authenticate")
+        assert [line.partition(" ")[0] for line in asked] == ["Bearer", *(["Basic"] if private else [])]
         assert (await client.get(STUDIES, headers={**right, **forwarded})).status_code == (200 if private else 401)
         other = site.basic("modality", site.secrets["viewer"])
         assert (await client.get(STUDIES, headers={**other, **forwarded})).status_code == 401
+
+
+@pytest.mark.parametrize("path", [STUDIES, "/api/v1/studies/1.2.3/raise", "/api/v1/collections"])
+@pytest.mark.parametrize("kind", ["text/plain", "multipart/form-data; boundary=x", "application/x-www-form-urlencoded"])
+async def test_a_form_of_another_page_changes_nothing_by_the_password_that_a_browser_keeps(
+    site: Site, path: str, kind: str
+) -> None:
+    """A-03: what browsers send without asking first is taken nowhere."""
+    forged = {**site.basic("hub", site.secrets["hub"]), "Origin": "http://evil.example", "Content-Type": kind}
+    async with site.client("127.0.0.1") as client:
+        assert (await client.post(path, headers=forged, content=b"x=1")).status_code == 415
 
 
 async def test_a_signed_link_needs_no_key_and_leads_nowhere_else(site: Site, client: httpx.AsyncClient) -> None:
