@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from dicomweb_server import assembly, limits
 from dicomweb_server.cli.flags import Commands, add_common, loaded
 from dicomweb_server.model.errors import OutOfResources
 from dicomweb_server.observe import start_logging
-from dicomweb_server.settings import SettingsError
+from dicomweb_server.settings import Settings, SettingsError
 
 
 def add(commands: Commands) -> None:
@@ -28,17 +30,31 @@ def add(commands: Commands) -> None:
 
 
 def run(chosen: argparse.Namespace) -> int:
-    from dicomweb_server.cli.bar import Bar, JsonLines, Listener
-    from dicomweb_server.ingest.importer import Import
-    from dicomweb_server.ingest.samples import samples
-
-    paths = [*chosen.paths, *(samples() if chosen.sample else [])]
-    if not paths:
+    if not (chosen.paths or chosen.sample):
         raise SettingsError("import: name a folder or file, or say --sample")
-    for path in paths:
+    for path in chosen.paths:
         if not path.exists():
             raise SettingsError(f"import: there is no {path}")
     settings, _ = loaded(chosen)
+    if not chosen.sample:
+        return bring_in(settings, chosen.paths)
+    with tempfile.TemporaryDirectory(prefix="samples-") as folder:
+        return bring_in(settings, [*chosen.paths, *samples(Path(folder))])
+
+
+def samples(folder: Path) -> list[Path]:
+    """What to import: a study made now, in ``folder``, and those that came with what we depend on."""
+    from dicomweb_server.samples.head import write_head
+    from dicomweb_server.samples.shipped import shipped
+
+    write_head(folder)
+    return [folder, *shipped()]
+
+
+def bring_in(settings: Settings, paths: Sequence[Path]) -> int:
+    from dicomweb_server.cli.bar import Bar, JsonLines, Listener
+    from dicomweb_server.ingest.importer import Import
+
     start_logging("warning", settings.log.format)
     limits.raise_open_files()
     listener: Listener = Bar(sys.stderr, sys.stdout) if sys.stderr.isatty() else JsonLines(sys.stdout)

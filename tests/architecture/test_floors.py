@@ -19,6 +19,7 @@ FLOORS = {
     "objects": 2,
     "catalog": 2,
     "queues": 2,
+    "samples": 1,
     "signals": 2,
     "pool": 2,
     "sources": 2,

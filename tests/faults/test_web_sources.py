@@ -27,7 +27,7 @@ SICK = {uid: fault for uid, fault in zip(FILES, FAULTS, strict=True) if fault}
 """What goes wrong with each instance."""
 COMPLETES = {"", "is busy for a while"}
 OTHER = f"/dicomweb/studies/{STUDY}/series/{STUDY}.1/instances/{STUDY}.1.0"
-SOON = ("--set", "work.lease_seconds=2", "--set", "work.attempts=2", "--set", "cache.fetchers=8")
+SOON = ("--set", "work.attempts=2", "--set", "cache.fetchers=8")
 
 
 class Faulty:

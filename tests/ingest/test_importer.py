@@ -2,14 +2,17 @@ from __future__ import annotations
 
 import os
 import zipfile
+from importlib.resources import files as files_of
 from pathlib import Path
 
 import pytest
+from pydicom import dcmread
 
 from dicomweb_server.ingest.finding import ArchiveLimits
 from dicomweb_server.ingest.importer import Import, Progress
-from dicomweb_server.ingest.samples import samples
 from dicomweb_server.model.errors import OutOfResources
+from dicomweb_server.samples.head import head, write_head
+from dicomweb_server.samples.shipped import shipped
 from tests.ingest.conftest import House
 from tests.ingest.files import part10
 
@@ -54,7 +57,7 @@ def test_what_is_no_instance_is_told_apart_from_what_is_broken(house: House, fol
 
 
 def test_a_dicomdir_is_passed_over_and_what_lies_beside_it_is_not(house: House) -> None:
-    tiny = next(path for path in samples() if path.name == "TINY_ALPHA")
+    tiny = Path(str(files_of("pydicom"))) / "data" / "test_files" / "dicomdirtests" / "TINY_ALPHA"
     last, unfit = run(house, tiny)
     assert unfit["DICOMDIR"] == "a DICOMDIR"
     assert (last.stored, last.refused) == (50, 0)
@@ -134,6 +137,28 @@ def test_progress_only_grows(house: House, folder: Path) -> None:
 
 
 def test_the_samples_are_all_fit_to_be_imported(house: House) -> None:
-    last, unfit = run(house, *samples())
+    last, unfit = run(house, *shipped())
     assert (last.refused, last.kept_first) == (0, 0), unfit
-    assert last.stored == last.found > 90
+    assert last.stored == last.found > 40
+
+
+def test_whoever_opens_a_sample_sees_something(tmp_path: Path) -> None:
+    write_head(tmp_path)
+    files = [file for path in (tmp_path, *shipped()) for file in ([path] if path.is_file() else path.rglob("*"))]
+    read = [dcmread(file, force=True) for file in files if file.is_file()]
+    pictured = {each.StudyInstanceUID for each in read if "PixelData" in each}
+    texts = {each.StudyInstanceUID for each in read if each.Modality in {"SR", "ECG"}}
+    assert {each.StudyInstanceUID for each in read} == pictured | texts
+    assert all("PixelData" in each for each in read if each.StudyInstanceUID in pictured)
+
+
+def test_the_newest_sample_is_a_head_of_three_series() -> None:
+    series: dict[str, list[float]] = {}
+    for each in head():
+        series.setdefault(each.SeriesDescription, []).append(each.ImagePositionPatient[2])
+    assert {name: len(places) for name, places in series.items()} == {
+        "CT axial": 80,
+        "MR T2 axial": 40,
+        "MR T1 axial": 40,
+    }
+    assert all(places == sorted(set(places)) for places in series.values())

@@ -11,7 +11,7 @@ from pathlib import Path
 from pydicom.dataset import Dataset
 from pydicom.uid import RLELossless
 
-from tests.phantoms.series import Patient, ct, enhanced_ct, mr, us
+from dicomweb_server.samples.series import Patient, ct, enhanced_ct, mr, us
 
 MR_SERIES = 3
 

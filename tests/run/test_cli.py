@@ -76,7 +76,7 @@ def test_the_samples_come_in_whole_and_status_counts_them(tmp_path: Path) -> Non
     report = json.loads(done.stdout.splitlines()[-1])
     assert (done.returncode, report["refused"]) == (0, 0)
     status = json.loads(cli("status", "--data", tmp_path / "data").stdout)
-    assert status["holds"]["instances"] == report["stored"] > 50
+    assert status["holds"]["instances"] == report["stored"] > 150
 
 
 def test_the_bar_tells_rate_and_remaining_time() -> None:

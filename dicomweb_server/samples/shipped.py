@@ -1,11 +1,11 @@
-"""Studies to try the server with, that came with its own dependencies: nothing is downloaded."""
+"""Studies of many kinds that came with our own dependencies: nothing is downloaded."""
 
 from __future__ import annotations
 
 from importlib.resources import files
 from pathlib import Path
 
-_FOLDERS = ("dicomdirtests/77654033", "dicomdirtests/98892001", "dicomdirtests/98892003", "dicomdirtests/TINY_ALPHA")
+_FOLDERS = ("dicomdirtests/77654033", "dicomdirtests/98892001", "dicomdirtests/98892003")
 _FILES = (
     "CT_small.dcm",
     "MR_small.dcm",
@@ -24,7 +24,7 @@ _FILES = (
 )
 
 
-def samples() -> list[Path]:
+def shipped() -> list[Path]:
     """Files and folders for an import: CR, CT, MR, US, NM, a segmentation, reports, a dose and a waveform.
 
     Those that this release of pydicom does not bring are left out; empty when it has none.

@@ -18,10 +18,10 @@ from pydicom.uid import (
     generate_uid,
 )
 
-from tests.phantoms.volume import colours, slice_of
+from dicomweb_server.samples.volume import CT, T1, T2, colours, slice_of
 
-THICKNESS = 1.25
-SPACING = 0.7
+SIDE = 240.0
+"""Millimetres of the cube that is scanned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,21 +39,23 @@ def ct(patient: Patient, *, slices: int, size: int = 512, visit: int = 1, series
         made = _general(patient, visit, series, number, "CT", CTImageStorage)
         made.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
         made.RescaleIntercept, made.RescaleSlope, made.KVP = -1024, 1, 120
-        made.WindowCenter, made.WindowWidth = 40, 400
-        _place(made, number)
-        _grey(made, slice_of(number, slices, size, seed=series))
+        made.WindowCenter, made.WindowWidth = 40, 100
+        _place(made, number, slices, size)
+        _grey(made, slice_of(number, slices, size, tissues=CT, seed=series))
         yield made
 
 
 def mr(patient: Patient, *, slices: int, size: int = 256, visit: int = 1, series: int = 1) -> Iterator[Dataset]:
-    """One MR series, a slice a file."""
+    """One MR series, a slice a file: T1 weighted where ``series`` is odd, else T2."""
     for number in range(slices):
         made = _general(patient, visit, series, number, "MR", MRImageStorage)
         made.ImageType = ["ORIGINAL", "PRIMARY", "M", "SE"]
         made.ScanningSequence, made.SequenceVariant, made.ScanOptions = "SE", "NONE", ""
-        made.MRAcquisitionType, made.EchoTime, made.RepetitionTime = "2D", 12 * series, 500
-        _place(made, number)
-        _grey(made, slice_of(number, slices, size, seed=100 + series))
+        made.MRAcquisitionType = "2D"
+        made.EchoTime, made.RepetitionTime, tissues = (12, 500, T1) if series % 2 else (96, 4000, T2)
+        made.WindowCenter, made.WindowWidth = 850, 1700
+        _place(made, number, slices, size)
+        _grey(made, slice_of(number, slices, size, tissues=tissues, seed=100 + series))
         yield made
 
 
@@ -62,12 +64,12 @@ def enhanced_ct(patient: Patient, *, frames: int, size: int = 512, visit: int = 
     made = _general(patient, visit, series, 0, "CT", EnhancedCTImageStorage)
     made.ImageType = ["ORIGINAL", "PRIMARY", "VOLUME", "NONE"]
     shared = Dataset()
-    shared.PixelMeasuresSequence = [_item(SliceThickness=THICKNESS, PixelSpacing=[SPACING, SPACING])]
+    shared.PixelMeasuresSequence = [_item(SliceThickness=SIDE / frames, PixelSpacing=[SIDE / size] * 2)]
     shared.PlaneOrientationSequence = [_item(ImageOrientationPatient=[1, 0, 0, 0, 1, 0])]
     shared.PixelValueTransformationSequence = [_item(RescaleIntercept=-1024, RescaleSlope=1, RescaleType="HU")]
     made.SharedFunctionalGroupsSequence = Sequence([shared])
     made.PerFrameFunctionalGroupsSequence = Sequence(
-        [_item(PlanePositionSequence=[_item(ImagePositionPatient=[0, 0, n * THICKNESS])]) for n in range(frames)]
+        [_item(PlanePositionSequence=[_item(ImagePositionPatient=_corner(n, frames, size))]) for n in range(frames)]
     )
     _grey(made, np.stack([slice_of(number, frames, size, seed=series) for number in range(frames)]))
     made.NumberOfFrames = frames
@@ -109,12 +111,18 @@ def _general(patient: Patient, visit: int, series: int, number: int, modality: s
     return made
 
 
-def _place(made: Dataset, number: int) -> None:
+def _place(made: Dataset, number: int, slices: int, size: int) -> None:
     made.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
-    made.ImagePositionPatient = [0, 0, number * THICKNESS]
-    made.SliceLocation, made.SliceThickness = number * THICKNESS, THICKNESS
-    made.PixelSpacing = [SPACING, SPACING]
+    made.ImagePositionPatient = _corner(number, slices, size)
+    made.SliceLocation, made.SliceThickness = made.ImagePositionPatient[2], SIDE / slices
+    made.PixelSpacing = [SIDE / size] * 2
     made.PositionReferenceIndicator = ""
+
+
+def _corner(number: int, slices: int, size: int) -> list[float]:
+    """Centre of the first cell, the middle of the cube being 0."""
+    first = SIDE / size / 2 - SIDE / 2
+    return [first, first, (number + 0.5) * SIDE / slices - SIDE / 2]
 
 
 def _grey(made: Dataset, pixels: NDArray[np.uint16]) -> None:
