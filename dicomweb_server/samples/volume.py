@@ -61,6 +61,9 @@ _HEAD = (
     _Ellipsoid("fluid", (-0.48, -0.66, 0.30), (0.15, 0.14, 0.14)),
     _Ellipsoid("bleeding", (0.14, 0.24, 0.31), (0.13, 0.12, 0.09), degrees=-30, folds=0.06),
 )
+LOWEST, HIGHEST = -0.82, 0.74
+"""What is scanned along z: every slice shows something."""
+
 _EDGE = 0.02
 """A surface is this wide: cells that it cuts hold a part of each tissue."""
 _NOISE = 9
@@ -72,7 +75,7 @@ _FOLDS = ((17, 9.0, 1.0), (31, -23.0, 0.5))
 
 def slice_of(number: int, count: int, size: int, *, tissues: Tissues = CT, seed: int = 1) -> NDArray[np.uint16]:
     """Axial slice ``number`` (from 0, the lowest) of ``count``: (size, size), 12 bits stored."""
-    z = 2 * (number + 0.5) / count - 1
+    z = height_of(number, count)
     image = np.full((size, size), tissues["air"], np.float32)
     for one in _HEAD:
         if abs(z - one.centre[0]) < one.radii[0] * _REACH:
@@ -80,6 +83,11 @@ def slice_of(number: int, count: int, size: int, *, tissues: Tissues = CT, seed:
     noise = np.random.Generator(np.random.PCG64([seed, number])).integers(-_NOISE, _NOISE, (size, size), np.int8)
     pixels: NDArray[np.uint16] = np.clip(np.rint(image) + noise, 0, 4095).astype(np.uint16)
     return pixels
+
+
+def height_of(number: int, count: int) -> float:
+    """Where a slice lies between -1 and 1."""
+    return LOWEST + (HIGHEST - LOWEST) * (number + 0.5) / count
 
 
 def _share(one: _Ellipsoid, z: float, size: int) -> _Plane:
