@@ -22,7 +22,7 @@ from dicomweb_server.samples.volume import CT, HIGHEST, LOWEST, T1, T2, colours,
 
 SIDE = 240.0
 """Millimetres of the cube that the head lies in."""
-HEIGHT = SIDE * (HIGHEST - LOWEST) / 2
+HEIGHT = round(SIDE * (HIGHEST - LOWEST) / 2, 3)
 """Millimetres of it that are scanned."""
 
 
@@ -66,7 +66,7 @@ def enhanced_ct(patient: Patient, *, frames: int, size: int = 512, visit: int = 
     made = _general(patient, visit, series, 0, "CT", EnhancedCTImageStorage)
     made.ImageType = ["ORIGINAL", "PRIMARY", "VOLUME", "NONE"]
     shared = Dataset()
-    shared.PixelMeasuresSequence = [_item(SliceThickness=HEIGHT / frames, PixelSpacing=[SIDE / size] * 2)]
+    shared.PixelMeasuresSequence = [_item(SliceThickness=round(HEIGHT / frames, 3), PixelSpacing=[SIDE / size] * 2)]
     shared.PlaneOrientationSequence = [_item(ImageOrientationPatient=[1, 0, 0, 0, 1, 0])]
     shared.PixelValueTransformationSequence = [_item(RescaleIntercept=-1024, RescaleSlope=1, RescaleType="HU")]
     made.SharedFunctionalGroupsSequence = Sequence([shared])
@@ -116,7 +116,7 @@ def _general(patient: Patient, visit: int, series: int, number: int, modality: s
 def _place(made: Dataset, number: int, slices: int, size: int) -> None:
     made.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
     made.ImagePositionPatient = _corner(number, slices, size)
-    made.SliceLocation, made.SliceThickness = made.ImagePositionPatient[2], HEIGHT / slices
+    made.SliceLocation, made.SliceThickness = made.ImagePositionPatient[2], round(HEIGHT / slices, 3)
     made.PixelSpacing = [SIDE / size] * 2
     made.PositionReferenceIndicator = ""
 
@@ -124,7 +124,7 @@ def _place(made: Dataset, number: int, slices: int, size: int) -> None:
 def _corner(number: int, slices: int, size: int) -> list[float]:
     """Centre of the first cell, the middle of the cube being 0."""
     first = SIDE / size / 2 - SIDE / 2
-    return [first, first, height_of(number, slices) * SIDE / 2]
+    return [first, first, round(height_of(number, slices) * SIDE / 2, 3)]
 
 
 def _grey(made: Dataset, pixels: NDArray[np.uint16]) -> None:
