@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -59,14 +60,15 @@ def test_lost_work_is_found_from_the_rows(tmp_path: Path) -> None:
 def test_lost_work_is_queued_once_and_never_what_rests_as_a_dead_letter(tmp_path: Path) -> None:
     with holding(tmp_path) as held:
         held.take_all([NAME])
-        queue = SqlQueue(held.catalog.database)
+        queue = SqlQueue(held.catalog.database, now=lambda: time.time() + 60)
         leases = queue.take("w", kinds=list(Kind), limit=9, lease_seconds=60)
+        assert {each.ticket.kind for each in leases} == {Kind.PREPROCESS, Kind.RECONCILE}
         queue.done(leases)
-        queue_lost(held.catalog, queue)
-        queue_lost(held.catalog, queue)
+        assert [queue_lost(held.catalog, queue) for _ in range(2)] == [2, 0]
         found = {each.ticket.kind: each for each in queue.take("w", kinds=list(Kind), limit=9, lease_seconds=60)}
         assert set(found) == {Kind.PREPROCESS, Kind.RECONCILE}
         queue.bury(found[Kind.PREPROCESS], reason="broken")
+        assert queue_lost(held.catalog, queue) == 0, "one is at work, the other rests"
         queue.done([found[Kind.RECONCILE]])
         assert queue_lost(held.catalog, queue) == 1
         assert [each.ticket.kind for each in queue.take("w", kinds=list(Kind), limit=9, lease_seconds=60)] == [
