@@ -110,6 +110,15 @@ class Progress(Protocol):
     def move_all(self, keys: Sequence[InstanceKey], to: State, *, only_from: Sequence[State]) -> list[bool]:
         """``move`` for each, in one transaction."""
 
+    def fail(self, keys: Sequence[InstanceKey], only_from: Sequence[State], *, reason: str, attempts: int) -> None:
+        """Those that are in one of these states are FAILED, for that reason, after so many attempts."""
+
+    def drawn(self, versions: Sequence[Version], reasons: Mapping[InstanceKey, str]) -> list[bool]:
+        """What is made of their pixels is made: READY, also what had been given up before.
+
+        ``reasons``: why some have no picture. False where another version is current by now, or none: nothing moved.
+        """
+
     def roll_up(self, key: SeriesKey) -> tuple[State, State] | None:
         """Write down the states of a series and its study by their instances, and what stands for them in pictures.
 
@@ -119,10 +128,11 @@ class Progress(Protocol):
     def representative(self, scope: Scope) -> InstanceKey | None:
         """The instance whose picture stands for a series or study, as last written down."""
 
-    def settle_series(
-        self, key: SeriesKey, document: SeriesDocument, *, revision: int, tickets: Sequence[Ticket] = ()
-    ) -> bool:
-        """Record the series' document, its slice count and its completion, if ``revision`` is still the current one."""
+    def settle_series(self, key: SeriesKey, document: SeriesDocument, *, revision: int) -> bool:
+        """Record the series' document, its slice count and its completion, once for each ``revision``.
+
+        False when that is no longer the current one, or somebody else was first.
+        """
 
     def standing(self, scope: Scope, *, limit: int = 1000, offset: int = 0) -> list[Standing]:
         """The instances of a scope in the order of ``Holdings.versions``; empty when it is unknown."""
@@ -199,6 +209,9 @@ class Pulling(Protocol):
 
     def failed(self, key: InstanceKey, *, reason: str, final: bool, attempts: int) -> State | None:
         """Back to QUEUED, or FAILED when ``final`` or tried ``attempts`` times. None when it arrived meanwhile."""
+
+    def put_off(self, key: InstanceKey, *, reason: str) -> None:
+        """Back to QUEUED, at the cost of no attempt: it was no fault of the instance or its source."""
 
     def open_pull(self, key: SeriesKey, *, source: str, destination: str) -> int:
         """Write down a C-MOVE before it is sent; its message id, 1 to 65535."""

@@ -8,7 +8,6 @@ from typing import Protocol
 
 from dicomweb_server.model.messages import Band, Kind, Lease, Ticket
 
-
 FAR_SECONDS = 86_400.0
 """Nobody leases or delays for so long: what ends later was given before the clock was set back, and is over now."""
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 from dicomweb_server import metrics
-from dicomweb_server.model.errors import BackendFailed
+from dicomweb_server.model.errors import BackendFailed, OutOfResources
 from dicomweb_server.model.messages import Band, Kind, Lease, Ticket
 from dicomweb_server.model.results import Again, Failed, Result
 from dicomweb_server.queues.base import Queue
@@ -47,7 +47,7 @@ class Worker:
     poll_seconds: float = 1.0
     gather_seconds: float = 0.25
     """After a small batch that nobody waited for: while instances come one by one, their tickets go in dozens."""
-    given_up: Callable[[Ticket, str], None] = lambda ticket, reason: None
+    given_up: Callable[[Lease, str], None] = lambda lease, reason: None
     """Told of every ticket before it becomes a dead letter, and why."""
     now: Callable[[], float] = time.time
     chance: Callable[[], float] = random.random
@@ -108,6 +108,7 @@ class Worker:
         begun = time.perf_counter()
         results = self._results(leases, stage)
         _count(leases[0].ticket.kind, results, time.perf_counter() - begun)
+        results = [self._excused(lease, result) for lease, result in zip(leases, results, strict=True)]
         again = [
             replace(lease.ticket, not_before=self.now() + result.seconds)
             for lease, result in zip(leases, results, strict=True)
@@ -132,6 +133,13 @@ class Worker:
                 return [Failed(error) for _ in leases]
         return [result for lease in leases for result in self._results([lease], stage)]
 
+    def _excused(self, lease: Lease, result: Result) -> Result:
+        """A full disk is no fault of the ticket: it waits, however long that takes."""
+        if not isinstance(result, Failed) or not isinstance(result.error, OutOfResources):
+            return result
+        log.warning("%s of %s has to wait: %s", lease.ticket.kind, lease.ticket.key, result.error)
+        return Again(result.error.retry_after)
+
     def _failed(self, lease: Lease, failed: Failed) -> None:
         reason = f"{type(failed.error).__name__}: {failed.error}"
         delay = self.policy.delay_after(lease.attempt, failed.error, jitter=self.chance())
@@ -144,7 +152,7 @@ class Worker:
     def _give_up(self, lease: Lease, reason: str) -> None:
         """The row first: should this end half way, the ticket comes back and it is done again."""
         log.error("gave up %s of %s after %d attempts: %s", lease.ticket.kind, lease.ticket.key, lease.attempt, reason)
-        self.given_up(lease.ticket, reason)
+        self.given_up(lease, reason)
         self.queue.bury(lease, reason=reason)
 
     def _heartbeat(self, ended: threading.Event) -> None:

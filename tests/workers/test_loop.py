@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import pytest
 
-from dicomweb_server.model.errors import BackendFailed, NotFound
+from dicomweb_server.model.errors import BackendFailed, NotFound, OutOfResources
 from dicomweb_server.model.ids import InstanceKey
 from dicomweb_server.model.messages import Band, Kind, Lease, Ticket
 from dicomweb_server.model.results import DONE, Failed, Result
@@ -88,7 +88,8 @@ def _tickets(count: int) -> list[Ticket]:
 
 
 def test_what_ends_its_workers_is_given_up_after_its_tries_and_takes_no_other_along() -> None:
-    clock, given_up, worked = Clock(), [], set()
+    clock, given_up = Clock(), []
+    worked: set[Ticket] = set()
     queue = MemoryQueue(now=clock)
     tickets = _tickets(8)
     queue.put(tickets)
@@ -106,7 +107,7 @@ def test_what_ends_its_workers_is_given_up_after_its_tries_and_takes_no_other_al
             {Kind.PREPROCESS: stage},
             "one",
             policy=Policy(attempts=3),
-            given_up=lambda ticket, reason: given_up.append(ticket),
+            given_up=lambda lease, reason: given_up.append(lease.ticket),
         )
         with suppress(_Died):
             worker.work_once()
@@ -190,6 +191,18 @@ def test_what_befalls_all_alike_is_not_tried_one_by_one(error: Exception, calls:
 
     Worker(queue, MemorySignals(), {Kind.PREPROCESS: stage}, "one").work_once()
     assert seen == calls
+
+
+def test_a_full_disk_is_no_fault_of_a_ticket_however_long_it_lasts() -> None:
+    clock = Clock()
+    queue = MemoryQueue(now=clock)
+    queue.put(_tickets(2))
+    full = [Failed(OutOfResources("disk full"))] * 2
+    worker = Worker(queue, MemorySignals(), {Kind.PREPROCESS: lambda some: full[: len(some)]}, "one", now=clock)
+    for _ in range(20):
+        assert worker.work_once() == 2
+        clock.passes(11)
+    assert (queue.stats().dead, sum(queue.stats().waiting.values())) == (0, 2)
 
 
 def test_what_its_row_says_is_given_up_is_not_tried_again() -> None:
