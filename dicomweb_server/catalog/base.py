@@ -232,12 +232,20 @@ class HeldObject:
     digest: bytes
 
 
-class Inventory(Protocol):
-    def objects(self) -> Iterator[HeldObject]:
-        """Every object of every instance, read page by page."""
+@dataclass(frozen=True, slots=True)
+class HeldDocument:
+    """The document that the catalog names for a series."""
 
-    def documents(self) -> Iterator[str]:
-        """The object key of the document of every series that has one, read page by page."""
+    key: SeriesKey
+    object_key: str
+
+
+class Inventory(Protocol):
+    def objects(self, study: StudyKey | None = None) -> Iterator[HeldObject]:
+        """Every object of every instance, or those of one study, read page by page."""
+
+    def documents(self, study: StudyKey | None = None) -> Iterator[HeldDocument]:
+        """The document of every series that has one, or those of one study, read page by page."""
 
     def unfinished(self) -> list[Ticket]:
         """Tickets for all work that the rows say is not done; like ones that wait already are merged by the queue."""
@@ -281,6 +289,13 @@ class Mending(Protocol):
 
     def rederive(self, key: StudyKey, found: Sequence[Derived]) -> int:
         """Write what was read again from the files of a study over what is known; how much work follows."""
+
+    def lose(self, key: InstanceKey, object_key: str, *, reason: str) -> bool:
+        """An object is gone for good: FAILED for that reason, and nothing of the instance is here, when it was the
+        current one. False when the instance has another one."""
+
+    def forget_document(self, key: SeriesKey, object_key: str) -> bool:
+        """A document is gone: it is written anew. False when the series has another one by now."""
 
     def cancel(self, scope: Scope) -> int:
         """What is queued and not being fetched is only announced again; how many instances."""

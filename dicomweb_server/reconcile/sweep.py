@@ -89,8 +89,10 @@ class Sweep:
 
     def remove_orphans(self) -> int:
         """Remove objects that no row names and that are older than any transaction on its way."""
-        orphans = Audit(self.objects, self.catalog, now=self.now).orphans()
-        self.objects.delete(orphans)
-        if orphans:
-            log.warning("%d objects that belonged to nobody are removed", len(orphans))
-        return len(orphans)
+        removed = 0
+        for orphan in Audit(self.objects, self.catalog, now=self.now).orphans():
+            self.objects.delete([orphan])
+            removed += 1
+        if removed:
+            log.warning("%d objects that belonged to nobody are removed", removed)
+        return removed

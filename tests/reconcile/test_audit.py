@@ -15,6 +15,8 @@ from dicomweb_server.model.states import State
 from dicomweb_server.queues.sql import SqlQueue
 from dicomweb_server.reconcile.audit import Audit, Flaw, Found
 from dicomweb_server.reconcile.lost import queue_lost
+from dicomweb_server.reconcile.repair import repair
+from dicomweb_server.reconcile.series import ReconcileSeries
 from tests.holding import holding
 
 NAME = "generated/ts/ct_evle.dcm"
@@ -44,8 +46,27 @@ def test_an_orphan_is_one_only_after_its_grace(tmp_path: Path) -> None:
     with holding(tmp_path) as held:
         held.take_all([NAME])
         held.objects.replace("instances/1.2/1.3/1.4-ab.dcm", b"nobody's")
-        assert Audit(held.objects, held.catalog).orphans() == []
-        assert Audit(held.objects, held.catalog, grace_seconds=-60).orphans() == ["instances/1.2/1.3/1.4-ab.dcm"]
+        held.objects.replace("tenants/other/instances/1.2/1.3/1.4-ab.dcm", b"nobody's")
+        held.objects.replace("notes/by/hand.txt", b"no object of ours")
+        assert list(Audit(held.objects, held.catalog).orphans()) == []
+        found = Audit(held.objects, held.catalog, grace_seconds=-60).orphans()
+        assert sorted(found) == ["instances/1.2/1.3/1.4-ab.dcm", "tenants/other/instances/1.2/1.3/1.4-ab.dcm"]
+
+
+def test_a_lost_document_is_named_and_written_anew(tmp_path: Path) -> None:
+    with holding(tmp_path) as held:
+        series = held.take_all([NAME])[NAME].of_series
+        reconcile, ticket = ReconcileSeries(held.objects, held.catalog, quiet_seconds=0), Ticket(Kind.RECONCILE, series)
+        reconcile([ticket])
+        document = held.catalog.holdings.series_progress(series).document
+        assert document is not None
+        held.objects.delete([document.object_key])
+        assert list(Audit(held.objects, held.catalog).flaws()) == [Found(Flaw.MISSING, document.object_key, series)]
+        queue = SqlQueue(held.catalog.database)
+        assert repair(held.objects, held.catalog, queue).rewritten == 1
+        assert ticket.key in [lease.ticket.key for lease in queue.take("w", kinds=list(Kind), limit=9, lease_seconds=9)]
+        reconcile([ticket])
+        assert list(Audit(held.objects, held.catalog).flaws()) == []
 
 
 def test_lost_work_is_found_from_the_rows(tmp_path: Path) -> None:
