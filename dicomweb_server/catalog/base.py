@@ -281,14 +281,25 @@ class Caching(Protocol):
         """What may leave ``scope`` becomes ANNOUNCED again; the object keys that belong to nobody now."""
 
 
+@dataclass(frozen=True, slots=True)
+class Reread:
+    """What was read again from the file of a version."""
+
+    version: str
+    derived: Derived
+
+
 class Mending(Protocol):
     """What an operator and the sweep may do to what is stuck, lost or out of date."""
 
     def studies(self) -> list[StudyKey]:
         """Every study, the oldest row first."""
 
-    def rederive(self, key: StudyKey, found: Sequence[Derived]) -> int:
-        """Write what was read again from the files of a study over what is known; how much work follows."""
+    def rederive(self, key: StudyKey, found: Sequence[Reread]) -> int:
+        """Write what was read again from the files of a study over what is known; how much work follows.
+
+        What was replaced or has left meanwhile is passed over.
+        """
 
     def lose(self, key: InstanceKey, object_key: str, *, reason: str) -> bool:
         """An object is gone for good: FAILED for that reason, and nothing of the instance is here, when it was the

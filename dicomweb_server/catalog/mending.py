@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement, bindparam
 
-from dicomweb_server.catalog.base import Mending
+from dicomweb_server.catalog.base import Mending, Reread
 from dicomweb_server.catalog.changelog import ChangeLog
 from dicomweb_server.catalog.database import Database
 from dicomweb_server.catalog.leaving import Leaving
@@ -18,7 +18,6 @@ from dicomweb_server.catalog.schema import instance, lease, series, study, ticke
 from dicomweb_server.catalog.tickets import uids
 from dicomweb_server.model.ids import InstanceKey, Scope, SeriesKey, StudyKey
 from dicomweb_server.model.messages import Band, Kind, Ticket
-from dicomweb_server.model.records import Derived
 from dicomweb_server.model.states import State
 
 _ALL = study.join(series, series.c.study_id == study.c.id).join(instance, instance.c.series_id == series.c.id)
@@ -50,7 +49,7 @@ class SqlMending:
             rows = connection.execute(sa.select(study.c.study_uid, study.c.tenant).order_by(study.c.id)).all()
         return [StudyKey(row.study_uid, row.tenant) for row in rows]
 
-    def rederive(self, key: StudyKey, found: Sequence[Derived]) -> int:
+    def rederive(self, key: StudyKey, found: Sequence[Reread]) -> int:
         with self._database.write() as connection:
             tickets = self._rederiving.rederive(connection, key, found, now=self._now())
             self._database.enqueue(connection, tickets)

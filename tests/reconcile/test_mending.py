@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 
 import orjson
+import pydicom
 import pytest
 import sqlalchemy as sa
 
@@ -81,8 +83,26 @@ def test_a_file_that_cannot_be_read_keeps_what_was_known_of_it(held: Holding) ->
     assert local
     Path(local).write_bytes(b"nothing")
     (study,) = {key.of_study for key in keys.values()}
+    before = shown(held, Level.STUDY)
     assert Reindex(held.objects, held.catalog).study(study) == 2
+    assert shown(held, Level.STUDY) == before
     assert len(held.catalog.holdings.metadata(study)) == 3
+
+
+def test_what_is_replaced_while_its_file_is_read_keeps_what_was_read_from_the_new_one(held: Holding) -> None:
+    (key,) = held.take_all([NATIVE]).values()
+    body = corpus.path(NATIVE).read_bytes()
+    old = pydicom.dcmread(BytesIO(body))
+    old.PatientComments = "corrected"
+    new = BytesIO()
+    old.save_as(new)
+    reindex = Reindex(held.objects, held.catalog)
+    read = reindex.read(key.of_study)
+    held.take_bytes(new.getvalue())
+    before = shown(held, Level.INSTANCE), metadata(held, [key.of_study])
+    assert b"corrected" in before[1][0][0]
+    assert held.catalog.mending.rederive(key.of_study, read) == 0
+    assert (shown(held, Level.INSTANCE), metadata(held, [key.of_study])) == before
 
 
 def test_reading_a_study_that_is_gone_is_no_error(held: Holding) -> None:
