@@ -21,6 +21,9 @@ from dicomweb_server.model.messages import Band, Kind, Ticket
 from dicomweb_server.model.states import State
 
 _ALL = study.join(series, series.c.study_id == study.c.id).join(instance, instance.c.series_id == series.c.id)
+FAR_SECONDS = 7 * 86_400.0
+"""Nobody takes a lease for so long: it was given before the clock was set back."""
+
 _UIDS = (study.c.study_uid, series.c.series_uid, instance.c.instance_uid, study.c.tenant)
 _PLACE = sa.select(
     instance.c.id,
@@ -143,7 +146,10 @@ class SqlMending:
             connection.execute(put, {"name": name, "holder": "", "until": 0.0})
             taken = connection.execute(
                 sa.update(lease)
-                .where(lease.c.name == name, sa.or_(lease.c.until < now, lease.c.holder == holder))
+                .where(
+                    lease.c.name == name,
+                    sa.or_(lease.c.until <= now, lease.c.until > now + FAR_SECONDS, lease.c.holder == holder),
+                )
                 .values(holder=holder, until=now + seconds)
                 .returning(lease.c.name)
             ).all()

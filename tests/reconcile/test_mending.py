@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -240,6 +241,19 @@ def test_only_one_sweeps_at_a_time_until_its_lease_ends(held: Holding) -> None:
     assert mending.take_lease("other", "one", seconds=60)
 
 
+def test_a_sweep_waits_for_none_that_has_ended_and_none_lists_the_store_again(held: Holding) -> None:
+    """A worker that was killed is followed by one that sweeps at once."""
+    queue = SqlQueue(held.catalog.database)
+    held.objects.replace("instances/1.2/1.3/1.4-ab.dcm", b"nobody's")
+    Sweep(held.catalog, held.objects, queue, MemorySignals(), holder="one")()
+    held.take_all(NAMES)
+    queue.done(queue.take("test", kinds=list(Kind), limit=100, lease_seconds=60))
+    now = time.time() + 7200
+    Sweep(held.catalog, held.objects, queue, MemorySignals(), holder="two", now=lambda: now)()
+    assert sum(queue.stats().waiting.values()) > 0
+    assert held.objects.stat("instances/1.2/1.3/1.4-ab.dcm").size > 0
+
+
 def test_a_sweep_that_another_holds_does_nothing(held: Holding) -> None:
     held.take_all(NAMES)
     queue = SqlQueue(held.catalog.database)
@@ -281,3 +295,8 @@ def test_somebody_is_told_of_a_series_to_which_nothing_comes(held: Holding) -> N
     assert sweep.tell_of_stuck() == 1
     assert [(each.subject, each.about) for each in told] == [(Subject.SERIES_STUCK, "1.2.3")]
     assert json.dumps(dict(told[0].facts))
+    assert sweep.tell_of_stuck() == 0, "once is enough, for days on end"
+    held.catalog.mending.cancel(StudyKey("1.2"))
+    assert sweep.tell_of_stuck() == 0
+    held.catalog.pulling.want([Ticket(Kind.FETCH, keys[0], Band.SERIES)])
+    assert sweep.tell_of_stuck() == 1, "stuck again"
