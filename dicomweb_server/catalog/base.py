@@ -45,6 +45,12 @@ class SeriesProgress:
     """None while it grows: a later instance takes the document away in the storing transaction."""
     revision: int
     """Moves with every change of its instances; the ETag of what is assembled from rows."""
+    number: int | None = None
+    """Its Series Number."""
+    slices: int | None = None
+    """How many instances it had when it was last complete."""
+    representative: str = ""
+    """SOP Instance UID of the image that stands for it; '' where it has none."""
 
 
 class Holdings(Protocol):
@@ -100,6 +106,17 @@ class Standing:
     """Who announced it; None where nobody did."""
 
 
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why instances of a series failed, or have no picture."""
+
+    series: str
+    reason: str
+    instances: int
+    attempts: int
+    """The most that one of them took."""
+
+
 class Progress(Protocol):
     def move(self, key: InstanceKey, to: State, *, only_from: Sequence[State], reason: str | None = None) -> bool:
         """Compare-and-set of an instance's state; False when it was in none of ``only_from``.
@@ -136,6 +153,12 @@ class Progress(Protocol):
 
     def standing(self, scope: Scope, *, limit: int = 1000, offset: int = 0) -> list[Standing]:
         """The instances of a scope in the order of ``Holdings.versions``; empty when it is unknown."""
+
+    def in_state(self, state: State, *, limit: int = 100, offset: int = 0) -> list[Standing]:
+        """Instances of all studies that are in ``state``, the oldest rows first."""
+
+    def troubles(self, scope: StudyKey | SeriesKey) -> list[Trouble]:
+        """By series and reason."""
 
     def totals(self) -> dict[str, int]:
         """Counts of studies, series, instances, and of instances by state, for status and health."""
@@ -289,6 +312,17 @@ class Reread:
     derived: Derived
 
 
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What is still to be done of an instance."""
+
+    at: float | None
+    """Unix time from which it may be taken, 0 for at once; None while somebody is at it."""
+    attempts: int
+    reason: str | None
+    """Why the last attempt failed."""
+
+
 class Mending(Protocol):
     """What an operator and the sweep may do to what is stuck, lost or out of date."""
 
@@ -314,8 +348,11 @@ class Mending(Protocol):
     def retry(self, scope: Scope) -> int:
         """What failed is worked on once more, with no attempts on its record; how many instances."""
 
-    def due(self, scope: Scope) -> dict[InstanceKey, float]:
-        """When the waiting tickets of instances may be taken (Unix time, 0 for at once)."""
+    def due(self, scope: Scope) -> dict[InstanceKey, Due]:
+        """What is still to be done of the instances of ``scope``."""
+
+    def next_due(self, key: StudyKey) -> dict[str, float]:
+        """When the first ticket of a series or of its instances may be taken, by Series Instance UID."""
 
     def take_lease(self, name: str, holder: str, *, seconds: float) -> bool:
         """Whether ``holder`` alone may do ``name`` for so long. Whoever has it may take it again."""

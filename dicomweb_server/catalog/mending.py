@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement, bindparam
 
-from dicomweb_server.catalog.base import Mending, Reread
+from dicomweb_server.catalog.base import Due, Mending, Reread
 from dicomweb_server.catalog.changelog import ChangeLog
 from dicomweb_server.catalog.database import Database
 from dicomweb_server.catalog.leaving import Leaving
@@ -131,13 +131,28 @@ class SqlMending:
             self._database.enqueue(connection, tickets)
         return len(again) + len(anew)
 
-    def due(self, scope: Scope) -> dict[InstanceKey, float]:
-        found = sa.select(ticket.c.study_uid, ticket.c.series_uid, ticket.c.instance_uid, ticket.c.not_before).where(
-            _of(scope), ticket.c.instance_uid != "", ticket.c.worker.is_(None), ticket.c.died.is_(None)
-        )
+    def due(self, scope: Scope) -> dict[InstanceKey, Due]:
+        found = sa.select(
+            ticket.c.study_uid,
+            ticket.c.series_uid,
+            ticket.c.instance_uid,
+            ticket.c.tenant,
+            ticket.c.not_before,
+            ticket.c.worker,
+            ticket.c.attempt,
+            ticket.c.reason,
+        ).where(_of(scope), ticket.c.instance_uid != "", ticket.c.died.is_(None))
         with self._database.read() as connection:
             rows = connection.execute(found).all()
-        return {InstanceKey(row[0], row[1], row[2], scope.tenant): row.not_before for row in rows}
+        return {
+            _key(row): Due(None if row.worker is not None else row.not_before, row.attempt, row.reason) for row in rows
+        }
+
+    def next_due(self, key: StudyKey) -> dict[str, float]:
+        waiting = sa.and_(_of(key), ticket.c.series_uid != "", ticket.c.worker.is_(None), ticket.c.died.is_(None))
+        first = sa.select(ticket.c.series_uid, sa.func.min(ticket.c.not_before)).where(waiting)
+        with self._database.read() as connection:
+            return dict(map(tuple, connection.execute(first.group_by(ticket.c.series_uid))))
 
     def take_lease(self, name: str, holder: str, *, seconds: float) -> bool:
         now = self._now()

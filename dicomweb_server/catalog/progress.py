@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, bindparam
 
-from dicomweb_server.catalog.base import Progress, Standing
+from dicomweb_server.catalog.base import Progress, Standing, Trouble
 from dicomweb_server.catalog.changelog import ChangeLog
 from dicomweb_server.catalog.database import Database
 from dicomweb_server.catalog.rolling import Rolling, representative
 from dicomweb_server.catalog.schema import instance, series, study
 from dicomweb_server.catalog.tickets import uids
-from dicomweb_server.model.ids import InstanceKey, Scope, SeriesKey
+from dicomweb_server.model.ids import InstanceKey, Scope, SeriesKey, StudyKey
 from dicomweb_server.model.messages import Kind, Ticket
 from dicomweb_server.model.records import SeriesDocument, Version
 from dicomweb_server.model.states import State, may_move
@@ -50,18 +51,25 @@ _SETTLE = (
     )
     .returning(series.c.id)
 )
-_STANDING = (
-    sa.select(
-        series.c.series_uid,
-        instance.c.instance_uid,
-        instance.c.state,
-        instance.c.version,
-        instance.c.attempts,
-        instance.c.reason,
-        instance.c.source,
-    )
-    .select_from(study.join(series).join(instance, instance.c.series_id == series.c.id))
-    .order_by(series.c.series_number, series.c.series_uid, instance.c.instance_number, instance.c.instance_uid)
+_ALL = study.join(series).join(instance, instance.c.series_id == series.c.id)
+_STANDING = sa.select(
+    study.c.study_uid,
+    series.c.series_uid,
+    instance.c.instance_uid,
+    study.c.tenant,
+    instance.c.state,
+    instance.c.version,
+    instance.c.attempts,
+    instance.c.reason,
+    instance.c.source,
+).select_from(_ALL)
+_ORDER = (series.c.series_number, series.c.series_uid, instance.c.instance_number, instance.c.instance_uid)
+_TROUBLES = (
+    sa.select(series.c.series_uid, instance.c.reason, sa.func.count(), sa.func.max(instance.c.attempts))
+    .select_from(_ALL)
+    .where(instance.c.reason.is_not(None))
+    .group_by(series.c.id, series.c.series_uid, instance.c.reason)
+    .order_by(series.c.id, instance.c.reason)
 )
 LONGEST_REASON = 500
 _QUIET = frozenset({State.STORED, State.READY})
@@ -133,17 +141,17 @@ class SqlProgress:
         return settled
 
     def standing(self, scope: Scope, *, limit: int = 1000, offset: int = 0) -> list[Standing]:
-        study_uid, series_uid, instance_uid = uids(scope)
-        statement = _STANDING.where(study.c.tenant == scope.tenant, study.c.study_uid == study_uid)
-        if series_uid:
-            statement = statement.where(series.c.series_uid == series_uid)
-        if instance_uid:
-            statement = statement.where(instance.c.instance_uid == instance_uid)
+        return self._standing(_STANDING.where(_within(scope)).order_by(*_ORDER), limit, offset)
+
+    def in_state(self, state: State, *, limit: int = 100, offset: int = 0) -> list[Standing]:
+        return self._standing(_STANDING.where(instance.c.state == int(state)).order_by(instance.c.id), limit, offset)
+
+    def _standing(self, statement: sa.Select[Any], limit: int, offset: int) -> list[Standing]:
         with self._database.read() as connection:
             rows = connection.execute(statement.limit(limit).offset(offset)).all()
         return [
             Standing(
-                InstanceKey(study_uid, row.series_uid, row.instance_uid, scope.tenant),
+                InstanceKey(*row[:4]),
                 State(row.state),
                 row.version is not None,
                 row.attempts,
@@ -152,6 +160,10 @@ class SqlProgress:
             )
             for row in rows
         ]
+
+    def troubles(self, scope: StudyKey | SeriesKey) -> list[Trouble]:
+        with self._database.read() as connection:
+            return [Trouble(*row) for row in connection.execute(_TROUBLES.where(_within(scope)))]
 
     def totals(self) -> dict[str, int]:
         with self._database.read() as connection:
@@ -172,6 +184,16 @@ class SqlProgress:
             f"{name}_{state.name.lower()}": by.get(int(state), 0) for name, by in levels.items() for state in State
         }
         return counts | {state.name.lower(): found.get(state, 0) for state in State} | above
+
+
+def _within(scope: Scope) -> sa.ColumnElement[bool]:
+    study_uid, series_uid, instance_uid = uids(scope)
+    wanted = [study.c.tenant == scope.tenant, study.c.study_uid == study_uid]
+    if series_uid:
+        wanted.append(series.c.series_uid == series_uid)
+    if instance_uid:
+        wanted.append(instance.c.instance_uid == instance_uid)
+    return sa.and_(*wanted)
 
 
 def _names(key: InstanceKey) -> dict[str, str]:
