@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 from dicomweb_server import metrics
-from dicomweb_server.model.errors import BackendFailed, OutOfResources
+from dicomweb_server.model.errors import BackendFailed, DicomwebError, OutOfResources
 from dicomweb_server.model.messages import Band, Kind, Lease, Ticket
 from dicomweb_server.model.results import Again, Failed, Result
 from dicomweb_server.queues.base import Queue
@@ -141,7 +141,7 @@ class Worker:
         return Again(result.error.retry_after)
 
     def _failed(self, lease: Lease, failed: Failed) -> None:
-        reason = f"{type(failed.error).__name__}: {failed.error}"
+        reason = _reason(failed.error)
         delay = self.policy.delay_after(lease.attempt, failed.error, jitter=self.chance())
         if delay is None or failed.final:
             self._give_up(lease, reason)
@@ -163,6 +163,11 @@ class Worker:
                     self.queue.extend(holder, lease_seconds=self.lease_seconds)
             except BackendFailed as error:
                 log.error("%s cannot tell that it lives: %s", self.name, error)
+
+
+def _reason(error: Exception) -> str:
+    """For an operator. Of what was not raised on purpose only its kind: its text may quote what a file holds."""
+    return str(error) if isinstance(error, DicomwebError | OSError) else f"{type(error).__name__} in the stage itself"
 
 
 def _count(kind: Kind, results: Sequence[Result], seconds: float) -> None:

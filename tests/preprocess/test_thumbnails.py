@@ -188,7 +188,7 @@ def test_what_breaks_decoders_is_a_dead_letter_after_its_tries_not_before(
         now += 60
     given_up.close()
     (letter,) = queue.dead_letters()
-    assert (letter.attempts, letter.reason) == (5, "BackendFailed: a decoder process died (signal 9)")
+    assert (letter.attempts, letter.reason) == (5, "a decoder process died (signal 9)")
     (standing,) = backends.catalog.progress.standing(key)
     assert (standing.state, standing.attempts) == (State.FAILED, 5)
 

@@ -205,6 +205,18 @@ def test_a_full_disk_is_no_fault_of_a_ticket_however_long_it_lasts() -> None:
     assert (queue.stats().dead, sum(queue.stats().waiting.values())) == (0, 2)
 
 
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [(NotFound("no such instance"), "no such instance"), (ValueError("Doe^Jane"), "ValueError in the stage itself")],
+)
+def test_reasons_are_for_operators_and_quote_no_file(error: Exception, reason: str) -> None:
+    queue = MemoryQueue()
+    queue.put(_tickets(1))
+    policy = Policy(attempts=1)
+    Worker(queue, MemorySignals(), {Kind.PREPROCESS: lambda some: [Failed(error)]}, "one", policy=policy).work_once()
+    assert [letter.reason for letter in queue.dead_letters()] == [reason]
+
+
 def test_what_its_row_says_is_given_up_is_not_tried_again() -> None:
     queue = MemoryQueue()
     queue.put(_tickets(1))
