@@ -22,13 +22,18 @@ PRELOAD = ("dicomweb_server.dicom.drawing",)
 
 def draw_thumbnail(path: str, frame: int | None = None, side: int = SIDE) -> bytes:
     """A JPEG of a frame (the middle one unless named), or the icon of the modality where nothing can be drawn."""
+    return thumbnail_or_icon(path, frame, side)[0]
+
+
+def thumbnail_or_icon(path: str, frame: int | None = None, side: int = SIDE) -> tuple[bytes, str | None]:
+    """The same, and why it is the icon though there are pixels."""
     with _file(path) as found:
         if not found.drawable:
-            return icon_of(found.attributes, side=side)
+            return icon_of(found.attributes, side=side), None
         try:
-            return thumbnail(*found.frame(frame or found.middle_frame), side=side)
-        except Undecodable:
-            return icon_of(found.attributes, side=side)
+            return thumbnail(*found.frame(frame or found.middle_frame), side=side), None
+        except Undecodable as error:
+            return icon_of(found.attributes, side=side), str(error)
 
 
 def draw_frame(path: str, frame: int, wanted: Rendering) -> bytes:
