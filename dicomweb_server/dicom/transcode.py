@@ -44,7 +44,7 @@ def transcode(data: bytes, facts: ImageFacts, target: str, *, quality: int = 90)
     """
     if target not in TARGETS:
         raise NotAcceptable(f"no encoder for transfer syntax {target[:64]}", available=tuple(sorted(TARGETS)))
-    frame = decode(data, facts)
+    frame, facts = _decoded(data, facts)
     if target == syntaxes.EXPLICIT_LE:
         return Transcoded(to_native(frame.cells, bits_allocated=facts.cell_bits), _described(frame, facts))
     if target in _LOSSY_METHODS:
@@ -58,6 +58,14 @@ def transcode(data: bytes, facts: ImageFacts, target: str, *, quality: int = 90)
     if target in _LOSSY_METHODS:
         attributes |= _lossy(len(to_native(frame.cells, bits_allocated=facts.cell_bits)) / len(encoded), target)
     return Transcoded(encoded, attributes)
+
+
+def _decoded(data: bytes, facts: ImageFacts) -> tuple[Frame, ImageFacts]:
+    """The frame, in a colour space that every target has, and its facts with the sign that it really has."""
+    frame = decode(data, facts)
+    if frame.photometric == "YBR_PARTIAL_422":
+        frame = as_rgb(frame)
+    return frame, replace(facts, signed=frame.cells.dtype.kind == "i") if facts.element is Element.INTEGER else facts
 
 
 def _within_stored_bits(cells: Cells, facts: ImageFacts) -> bool:
