@@ -73,7 +73,7 @@ def _element(tag: int, attribute: Any) -> Element:
     if attribute["vr"] == "US":
         encoded = struct.pack(f"<{len(values)}H", *values)
     else:
-        encoded = "\\".join(map(str, values)).encode("ascii")
+        encoded = "\\".join(map(str, values)).encode("ascii", "replace")
         encoded += b" " * (len(encoded) % 2)
     return Element(tag, attribute["vr"], 0, len(encoded), encoded)
 

@@ -97,3 +97,8 @@ def test_the_ratio_of_a_lossy_file_is_that_of_all_frames() -> None:
     plain = len(read_by_pydicom(corpus.file(name)).PixelData)
     coded = sum(len(frame.rstrip(b"\0")) for frame in frames)
     assert float(found.LossyImageCompressionRatio) == pytest.approx(plain / coded, rel=0.02)
+
+
+def test_a_photometric_interpretation_of_broken_letters_breaks_nothing() -> None:
+    data = corpus.file("generated/ts/ct_evle.dcm").replace(b"MONOCHROME2", b"\xffONOCHROME2", 1)
+    assert "ONOCHROME2" in transcoded(data, syntaxes.JPEG_LS).PhotometricInterpretation
