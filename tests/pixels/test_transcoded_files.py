@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 from typing import Any
 
 import imagecodecs
@@ -13,9 +14,11 @@ from pydicom.encaps import encapsulate
 from pydicom.pixels import get_decoder
 
 from dicomweb_server.dicom import syntaxes
+from dicomweb_server.dicom.drawing import transcode_frames
 from dicomweb_server.dicom.source import BytesSource
 from dicomweb_server.dicom.syntaxes import EXPLICIT_LE
 from dicomweb_server.dicom.transcoded import write_transcoded
+from dicomweb_server.model.errors import NotFound
 from tests import corpus
 from tests.dicom.reading_files import read_by_pydicom, written
 
@@ -102,3 +105,30 @@ def test_the_ratio_of_a_lossy_file_is_that_of_all_frames() -> None:
 def test_a_photometric_interpretation_of_broken_letters_breaks_nothing() -> None:
     data = corpus.file("generated/ts/ct_evle.dcm").replace(b"MONOCHROME2", b"\xffONOCHROME2", 1)
     assert "ONOCHROME2" in transcoded(data, syntaxes.JPEG_LS).PhotometricInterpretation
+
+
+def of_many_frames(path: Path, frame: bytes, count: int) -> Path:
+    ds = read_by_pydicom(corpus.file(J2K))
+    ds.NumberOfFrames, ds.PixelData = count, encapsulate([frame] * count)
+    ds["PixelData"].VR, ds["PixelData"].is_undefined_length = "OB", True
+    path.write_bytes(written(ds, ds.file_meta.TransferSyntaxUID))
+    return path
+
+
+def bytes_read() -> int:
+    return int(Path("/proc/self/io").read_text().split()[1])
+
+
+def test_of_many_frames_each_costs_one_frame_and_not_the_whole_header(tmp_path: Path) -> None:
+    """Also when the file is another one by then, which stored files never are."""
+    ds = read_by_pydicom(corpus.file(J2K))
+    frame = next(pydicom.encaps.generate_frames(ds.PixelData, number_of_frames=1))
+    path = of_many_frames(tmp_path / "many.dcm", frame, 400)
+    (first,) = transcode_frames(str(path), [200], EXPLICIT_LE)
+    before = bytes_read()
+    (again,) = transcode_frames(str(path), [399], EXPLICIT_LE)
+    assert bytes_read() - before < 2 * len(frame) + 4096 < path.stat().st_size / 20
+    assert again.data == first.data
+    of_many_frames(path, frame, 300)
+    with pytest.raises(NotFound):
+        transcode_frames(str(path), [399], EXPLICIT_LE)

@@ -30,6 +30,7 @@ _DECODER_ERRORS = (
     RuntimeError,
     ValueError,
 )
+_END_OF_IMAGE = b"\xff\xd9"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,8 @@ def _decompressed(data: bytes, facts: ImageFacts, stream: Codestream, keep_ybr: 
         case Family.JPEG:
             return _jpeg(data, facts, stream, keep_ybr)
         case Family.JPEG_LS:
-            return imagecodecs.jpegls_decode(data), _with_own_chroma(facts)
+            # CharLS reads on for seconds behind a stream that is cut off, unless it meets an end
+            return imagecodecs.jpegls_decode(data + _END_OF_IMAGE), _with_own_chroma(facts)
         case Family.JPEG_2000:
             return _jpeg_2000(data, stream), _colour_of_jpeg_2000(facts, stream)
         case _:
