@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
@@ -91,14 +91,19 @@ def frames_as_stored(path: str, frames: Sequence[int]) -> list[bytes]:
         return [found.frame(number)[0] for number in frames]
 
 
-def transcode_file(path: str, draft: str, target: str, quality: int = 90) -> None:
-    """The whole file in another transfer syntax, written to ``draft``. Raises what ``write_transcoded`` raises."""
+def transcode_file(
+    path: str, draft: str, target: str, quality: int = 90, *, after_each: Callable[[], None] | None = None
+) -> None:
+    """The whole file in another transfer syntax, written to ``draft``; ``after_each`` is called after every frame.
+
+    Raises what ``write_transcoded`` raises.
+    """
     try:
         source = FileSource(path)
     except OSError as error:
         raise NotFound("the stored object is gone") from error
     with source, open(draft, "wb") as out:
-        write_transcoded(source, target, out, quality=quality)
+        write_transcoded(source, target, out, quality=quality, after_each=after_each)
 
 
 def _frames(found: Stored, numbers: Sequence[int]) -> Iterator[tuple[bytes, Subject]]:

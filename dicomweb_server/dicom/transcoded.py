@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import struct
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import chain
 from typing import IO, BinaryIO
 
 from dicomweb_server.dicom.elements import UNDEFINED, DataSet, Element, find
 from dicomweb_server.dicom.encapsulate import write_fragments
+from dicomweb_server.dicom.frames import FrameIndex
 from dicomweb_server.dicom.identity import identity
 from dicomweb_server.dicom.nested import PIXEL_DATA, with_native_icons
 from dicomweb_server.dicom.part10 import file_meta
@@ -39,8 +40,10 @@ _BLOCK = 1 << 20
 _LONG = struct.Struct("<HH2sHI")
 
 
-def write_transcoded(source: Source, target: str, out: BinaryIO, *, quality: int = 90) -> None:
-    """Write the Part 10 file ``source`` to ``out`` in transfer syntax ``target``.
+def write_transcoded(
+    source: Source, target: str, out: BinaryIO, *, quality: int = 90, after_each: Callable[[], None] | None = None
+) -> None:
+    """Write the Part 10 file ``source`` to ``out`` in transfer syntax ``target``; ``after_each`` frame, say so.
 
     Raises Rejected, NotAcceptable where there are no frames or the target cannot hold them, Undecodable.
     """
@@ -50,7 +53,12 @@ def write_transcoded(source: Source, target: str, out: BinaryIO, *, quality: int
     walked = file.walk()
     uids = identity(walked.elements, file.head)
     with tempfile.SpooledTemporaryFile(_IN_MEMORY) as pixels:
-        attributes, before = _write_pixels(found, target, quality, pixels) if found.index is not None else ({}, b"")
+        attributes: DicomJson = {}
+        before = b""
+        if found.index is not None:
+            frames = _frames(found, found.index, target, quality, after_each)
+            native = target == EXPLICIT_LE
+            attributes, before = _write_native(found, frames, pixels) if native else _write_compressed(frames, pixels)
         if found.index is not None and found.attributes.whole(f"{FRAMES:08X}", 1) != found.index.count:
             attributes |= {f"{FRAMES:08X}": {"vr": "IS", "Value": [found.index.count]}}
         if file.syntax.lossy and find(walked.elements, LOSSY) is None:
@@ -80,20 +88,21 @@ def _merged(elements: DataSet, attributes: DicomJson, little: bool) -> Iterator[
         yield (new[tag], True) if tag in new else (old[tag], little)
 
 
-def _write_pixels(found: Stored, target: str, quality: int, out: IO[bytes]) -> tuple[DicomJson, bytes]:
-    """The value of the pixel data; returns the attributes that describe it, and what stands before it."""
-    assert found.index is not None
-    frames = (_frame(found, number, target, quality) for number in range(1, found.index.count + 1))
-    return _write_native(found, frames, out) if target == EXPLICIT_LE else _write_compressed(frames, out)
-
-
-def _frame(found: Stored, number: int, target: str, quality: int) -> Transcoded:
-    data, subject = found.frame(number)
-    return transcode(data, subject.facts, target, quality=quality)
+def _frames(
+    found: Stored, index: FrameIndex, target: str, quality: int, after_each: Callable[[], None] | None
+) -> Iterator[Transcoded]:
+    for number in range(1, index.count + 1):
+        data, subject = found.frame(number)
+        yield transcode(data, subject.facts, target, quality=quality)
+        if after_each is not None:
+            after_each()
 
 
 def _write_compressed(frames: Iterator[Transcoded], out: IO[bytes]) -> tuple[DicomJson, bytes]:
-    """The compression ratio is that of all frames together (PS3.3 C.7.6.1.1.5.2)."""
+    """Write the value of the pixel data; return the attributes that describe it, and what stands before it.
+
+    The compression ratio is that of all frames together (PS3.3 C.7.6.1.1.5.2).
+    """
     attributes: DicomJson = {}
     plain = coded = 0.0
 
@@ -117,6 +126,7 @@ def _header(tag: int, vr: bytes, length: int) -> bytes:
 
 
 def _write_native(found: Stored, frames: Iterator[Transcoded], out: IO[bytes]) -> tuple[DicomJson, bytes]:
+    """The same for uncompressed pixel data."""
     index, facts = found.index, found.frame(1)[1].facts
     assert index is not None
     first = next(frames)

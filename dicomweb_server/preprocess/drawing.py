@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dicomweb_server.model.errors import DicomwebError
+from dicomweb_server.pool.base import image_done
 
 HTJ2K = "1.2.840.10008.1.2.4.202"
 """With RPCL progression, so that the first part of a stream is a small picture (PS3.5 A.4.12)."""
@@ -15,7 +16,11 @@ HTJ2K = "1.2.840.10008.1.2.4.202"
 
 def draw_all(paths: Sequence[str]) -> list[bytes | str]:
     """A JPEG for each file, or the reason why there is none."""
-    return [_drawn(path) for path in paths]
+    found = []
+    for path in paths:
+        found.append(_drawn(path))
+        image_done()
+    return found
 
 
 def write_htj2k(path: str, draft: str) -> str | None:
@@ -23,7 +28,7 @@ def write_htj2k(path: str, draft: str) -> str | None:
     from dicomweb_server.dicom.drawing import transcode_file
 
     try:
-        transcode_file(path, draft, HTJ2K)
+        transcode_file(path, draft, HTJ2K, after_each=image_done)
     except DicomwebError as error:
         return str(error)
     except FileNotFoundError:
