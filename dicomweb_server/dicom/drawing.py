@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 
 from dicomweb_server.dicom.rendering.picture import Subject
 from dicomweb_server.dicom.rendering.render import render, render_animated, render_blended, render_state
 from dicomweb_server.dicom.rendering.request import Rendering
 from dicomweb_server.dicom.rendering.sr_text import is_report, report
-from dicomweb_server.dicom.source import FileSource
+from dicomweb_server.dicom.source import BytesSource, FileSource
 from dicomweb_server.dicom.stored import Stored, stored
 from dicomweb_server.dicom.thumbnail import SIDE, icon_of, thumbnail
 from dicomweb_server.dicom.transcode import Transcoded, transcode
@@ -95,14 +96,19 @@ def frames_as_stored(path: str, frames: Sequence[int]) -> list[bytes]:
         return [found.frame(number)[0] for number in frames]
 
 
-def transcode_file(path: str, draft: str, target: str, quality: int = 90) -> None:
-    """The whole file in another transfer syntax, written to ``draft``. Raises what ``write_transcoded`` raises."""
+def transcode_file(
+    path: str, draft: str, target: str, quality: int = 90, *, after_each: Callable[[], None] | None = None
+) -> None:
+    """The whole file in another transfer syntax, written to ``draft``; ``after_each`` is called after every frame.
+
+    Raises what ``write_transcoded`` raises.
+    """
     try:
         source = FileSource(path)
     except OSError as error:
         raise NotFound("the stored object is gone") from error
     with source, open(draft, "wb") as out:
-        write_transcoded(source, target, out, quality=quality)
+        write_transcoded(source, target, out, quality=quality, after_each=after_each)
 
 
 def _frames(found: Stored, numbers: Sequence[int]) -> Iterator[tuple[bytes, Subject]]:
@@ -116,4 +122,21 @@ def _file(path: str) -> Iterator[Stored]:
     except OSError as error:
         raise NotFound("the stored object is gone") from error
     with source:
-        yield stored(source)
+        yield _stored(source)
+
+
+_MANY = 16
+"""Frames that make it worth while to keep a header."""
+_kept: dict[tuple[int, ...], Stored] = {}
+"""The header that was read last, if it is one of many frames: frame after frame is asked of the same file."""
+
+
+def _stored(source: FileSource) -> Stored:
+    kept = _kept.get(source.mark)
+    if kept is not None:
+        return replace(kept, stream=source)
+    _kept.clear()
+    found = stored(source)
+    if found.stream is source and found.index is not None and found.index.count >= _MANY:
+        _kept[source.mark] = replace(found, stream=BytesSource(b""))
+    return found

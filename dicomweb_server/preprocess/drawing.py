@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dicomweb_server.model.errors import DicomwebError
+from dicomweb_server.pool.base import image_done
 
 GONE = "the instance is no longer here"
 HTJ2K = "1.2.840.10008.1.2.4.202"
@@ -24,7 +25,11 @@ class Drawn:
 
 
 def draw_all(paths: Sequence[str]) -> list[Drawn]:
-    return [_drawn(path) for path in paths]
+    found = []
+    for path in paths:
+        found.append(_drawn(path))
+        image_done()
+    return found
 
 
 def write_htj2k(path: str, draft: str) -> str | None:
@@ -32,7 +37,7 @@ def write_htj2k(path: str, draft: str) -> str | None:
     from dicomweb_server.dicom.drawing import transcode_file
 
     try:
-        transcode_file(path, draft, HTJ2K)
+        transcode_file(path, draft, HTJ2K, after_each=image_done)
     except DicomwebError as error:
         return str(error)
     except FileNotFoundError:
