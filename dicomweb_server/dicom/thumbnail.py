@@ -22,7 +22,7 @@ from dicomweb_server.dicom.pixels.facts import ImageFacts
 from dicomweb_server.dicom.pixels.families import Family, family
 from dicomweb_server.dicom.rendering.formats import written
 from dicomweb_server.dicom.rendering.modality import significant
-from dicomweb_server.dicom.rendering.palette import has_palette
+from dicomweb_server.dicom.rendering.palette import first_coloured, has_palette
 from dicomweb_server.dicom.rendering.picture import Subject, grey_stage, picture
 from dicomweb_server.model.errors import Undecodable
 
@@ -78,7 +78,7 @@ def _small(frame: Frame, subject: Subject, side: int) -> Grey:
     if frame.photometric == "PALETTE COLOR" and has_palette(subject.attributes):
         return _shrunk_picture(picture(frame, subject), side)
     frame = as_rgb(frame)
-    if frame.cells.ndim == 3:
+    if frame.cells.ndim == 3 or first_coloured(subject.attributes, frame.photometric) is not None:
         return _shrunk_picture(picture(frame, subject), side)
     cells = significant(frame.cells, subject.facts)
     shrunk = block_means(cells, -(-max(cells.shape) // side))
