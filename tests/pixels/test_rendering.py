@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageSequence
 from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_windowing
 
 from dicomweb_server.dicom.dataset import Attributes
@@ -312,3 +312,25 @@ def test_all_frames_become_one_animation() -> None:
     frames = [(data, Subject(facts, attributes(ds), n)) for n, data in enumerate(frames_of(ds, facts))]
     with Image.open(io.BytesIO(render_animated(frames, Rendering(media_type="image/gif")))) as moving:
         assert getattr(moving, "n_frames", 1) > 1
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ({"00181063": [40]}, [40, 40, 40]),
+        ({"00181065": [0, 30, 60], "00181063": [500]}, [30, 60, 60]),
+        ({"00180040": [25]}, [40, 40, 40]),
+        ({"00082144": [10], "00181063": [40]}, [100, 100, 100]),
+        ({"00181063": [33.333]}, [30, 40, 30]),
+        ({"00181063": [1]}, [20, 20, 20]),
+        ({"00181063": [1e9]}, [218450, 218450, 218450]),
+        ({}, [100, 100, 100]),
+    ],
+    ids=["frame time", "vector", "cine rate", "display rate", "thirds", "too fast", "too slow", "nothing"],
+)
+def test_an_animation_runs_at_the_pace_the_image_names(said: dict[str, list[float]], shown: list[int]) -> None:
+    facts = ImageFacts(transfer_syntax="1.2.840.10008.1.2.1", rows=1, columns=4, bits_allocated=8, bits_stored=8)
+    described = Attributes({tag: {"vr": "DS", "Value": values} for tag, values in said.items()})
+    frames = [(bytes([0, 80 + number, 255, 0]), Subject(facts, described, number)) for number in range(3)]
+    with Image.open(io.BytesIO(render_animated(frames, Rendering(media_type="image/gif")))) as moving:
+        assert [each.info["duration"] for each in ImageSequence.Iterator(moving)] == shown

@@ -13,6 +13,7 @@ from dicomweb_server.dicom.rendering.annotate import annotated
 from dicomweb_server.dicom.rendering.blending import blended
 from dicomweb_server.dicom.rendering.formats import animated, written
 from dicomweb_server.dicom.rendering.media import HOLD_PROFILE
+from dicomweb_server.dicom.rendering.pace import milliseconds
 from dicomweb_server.dicom.rendering.picture import Subject, picture
 from dicomweb_server.dicom.rendering.profiles import in_space, profile_in
 from dicomweb_server.dicom.rendering.request import Profile, Rendering
@@ -50,13 +51,13 @@ def render_blended(
 
 def render_animated(frames: Iterable[tuple[bytes, Subject]], wanted: Rendering) -> bytes:
     """All frames as one animated GIF at the pace the image names (R-03)."""
-    images, pace = [], 100.0
+    images, times = [], []
     for data, subject in frames:
         images.append(drawn(data, subject, wanted))
-        pace = subject.attributes.number("00181063") or pace
+        times.append(milliseconds(subject.attributes, subject.number))
     if not images:
         raise BadRequest("an animation of no frames")
-    return animated(images, milliseconds=pace)
+    return animated(images, times)
 
 
 def drawn(data: bytes, subject: Subject, wanted: Rendering) -> Image.Image:
