@@ -69,6 +69,6 @@ def drawn(data: bytes, subject: Subject, wanted: Rendering) -> Image.Image:
 
 def _file(image: Image.Image, own: bytes | None, wanted: Rendering) -> bytes:
     if wanted.profile is not Profile.NO and wanted.media_type not in HOLD_PROFILE:
-        raise BadRequest(f"{wanted.media_type} holds no ICC profile (R-09)")
+        raise BadRequest(f"{wanted.media_type} holds no ICC profile")
     image, profile = in_space(image, own, wanted.profile)
     return written(image, wanted.media_type, quality=wanted.quality, profile=profile)
