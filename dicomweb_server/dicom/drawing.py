@@ -24,7 +24,8 @@ def draw_thumbnail(path: str, frame: int | None = None, side: int = SIDE) -> byt
     """A JPEG of a frame (the middle one unless named), or the icon of the modality where nothing can be drawn."""
     with _file(path) as found:
         if not found.drawable:
-            return icon_of(found.attributes, side=side)
+            video = found.index is not None and found.index.video
+            return icon_of(found.attributes, side=side, video=video)
         try:
             return thumbnail(*found.frame(frame or found.middle_frame), side=side)
         except Undecodable:

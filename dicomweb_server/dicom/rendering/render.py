@@ -16,6 +16,7 @@ from dicomweb_server.dicom.rendering.media import HOLD_PROFILE
 from dicomweb_server.dicom.rendering.pace import milliseconds
 from dicomweb_server.dicom.rendering.picture import Subject, picture
 from dicomweb_server.dicom.rendering.profiles import in_space, profile_in
+from dicomweb_server.dicom.rendering.proportions import proportion
 from dicomweb_server.dicom.rendering.request import Profile, Rendering
 from dicomweb_server.dicom.rendering.state import shown
 from dicomweb_server.dicom.rendering.subtraction import FrameOf
@@ -63,7 +64,8 @@ def render_animated(frames: Iterable[tuple[bytes, Subject]], wanted: Rendering) 
 def drawn(data: bytes, subject: Subject, wanted: Rendering) -> Image.Image:
     """Modality, VOI and presentation, then the viewport, annotation last (R-04)."""
     whole = picture(decode(data, subject.facts), subject, wanted.window)
-    image = framed(cut(whole, wanted.region), wanted.viewport)
+    pixel = proportion(subject.attributes, subject.number)
+    image = framed(cut(whole, wanted.region), wanted.viewport, pixel)
     return annotated(image, subject.attributes, wanted.annotations)
 
 
