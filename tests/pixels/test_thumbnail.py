@@ -100,5 +100,6 @@ def test_whatever_has_no_picture_has_an_icon(modality: str) -> None:
 
 def test_blocks_become_their_means() -> None:
     cells = np.array([[-4, 4, 9], [8, 0, 9], [7, 7, 7]], np.int16)
-    assert block_means(cells, 2).tolist() == [[2]]
-    assert block_means(cells.astype(np.float32), 2).tolist() == [[2.0]]
+    assert block_means(cells, 2, 2).tolist() == [[2]]
+    assert block_means(cells, 1, 3).tolist() == [[3], [5], [7]]
+    assert block_means(cells.astype(np.float32), 2, 2).tolist() == [[2.0]]
