@@ -30,7 +30,8 @@ def thumbnail_or_icon(path: str, frame: int | None = None, side: int = SIDE) -> 
     """The same, and why it is the icon though there are pixels."""
     with _file(path) as found:
         if not found.drawable:
-            return icon_of(found.attributes, side=side), None
+            video = found.index is not None and found.index.video
+            return icon_of(found.attributes, side=side, video=video), None
         try:
             return thumbnail(*found.frame(frame or found.middle_frame), side=side), None
         except Undecodable as error:
