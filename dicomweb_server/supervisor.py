@@ -26,7 +26,7 @@ SHORT_LIFE_SECONDS = 5.0
 LONGEST_PAUSE_SECONDS = 30.0
 
 FAILED_TO_START = 70
-"""A child's exit code that says: not now, not later; the whole server ends."""
+"""A child's exit code that says: not now, not later. The whole server ends, unless that role had run before."""
 
 
 @dataclass(slots=True)
@@ -40,6 +40,8 @@ class Role:
     pause: float = 0.0
     due: float = 0.0
     """When it is to be started again, while it has no process."""
+    had_lived: bool = False
+    """What ran once can run again: whatever keeps it from starting now, the others serve on meanwhile."""
 
 
 @dataclass(slots=True)
@@ -67,7 +69,7 @@ class Supervisor:
                 log.info("ending")
                 return 0
             for role, status in self._reap():
-                if status == FAILED_TO_START:
+                if status == FAILED_TO_START and not role.had_lived:
                     log.error("%s cannot start", role.name)
                     return 1
                 self._plan(role, status)
@@ -83,8 +85,12 @@ class Supervisor:
         sys.stdout.flush()
         sys.stderr.flush()
         parent = os.getpid()
-        role.pid = os.fork()
         role.started = time.monotonic()
+        try:
+            role.pid = os.fork()
+        except OSError as error:
+            self._later(role, f"{role.name} cannot be started: {error.strerror}")
+            return
         if role.pid:
             log.info("%s runs as process %d", role.name, role.pid)
             return
@@ -93,9 +99,14 @@ class Supervisor:
     def _plan(self, role: Role, status: int) -> None:
         """Start it again: at once if it had lived, later and later if it keeps dying."""
         lived = time.monotonic() - role.started
+        role.had_lived |= lived > SHORT_LIFE_SECONDS
+        self._later(role, f"{role.name} ended ({_how(status)}) after {lived:.0f} s")
+
+    def _later(self, role: Role, what: str) -> None:
+        lived = time.monotonic() - role.started
         role.pause = 0.0 if lived > SHORT_LIFE_SECONDS else min(max(0.5, role.pause * 2), LONGEST_PAUSE_SECONDS)
         role.due = time.monotonic() + role.pause
-        log.error("%s ended (%s) after %.0f s; starting it again in %.1f s", role.name, _how(status), lived, role.pause)
+        log.error("%s; starting it again in %.1f s", what, role.pause)
 
     def _reap(self) -> list[tuple[Role, int]]:
         ended = []

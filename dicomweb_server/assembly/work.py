@@ -49,7 +49,7 @@ def open_worker(settings: Settings) -> Iterator[list[Worker | Periodic | Awaited
     notices = open_notices(settings)
     with (
         open_backends(settings) as backends,
-        closing(GivenUp(backends.catalog.progress, notices)) as given_up,
+        closing(GivenUp(backends.catalog, notices)) as given_up,
         open_pool(settings) as pool,
         open_receive(settings, backends) as receive,
         open_sources(settings, backends) as sources,

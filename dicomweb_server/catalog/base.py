@@ -45,6 +45,12 @@ class SeriesProgress:
     """None while it grows: a later instance takes the document away in the storing transaction."""
     revision: int
     """Moves with every change of its instances; the ETag of what is assembled from rows."""
+    number: int | None = None
+    """Its Series Number."""
+    slices: int | None = None
+    """How many instances it had when it was last complete."""
+    representative: str = ""
+    """SOP Instance UID of the image that stands for it; '' where it has none."""
 
 
 class Holdings(Protocol):
@@ -100,6 +106,17 @@ class Standing:
     """Who announced it; None where nobody did."""
 
 
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why instances of a series failed, or have no picture."""
+
+    series: str
+    reason: str
+    instances: int
+    attempts: int
+    """The most that one of them took."""
+
+
 class Progress(Protocol):
     def move(self, key: InstanceKey, to: State, *, only_from: Sequence[State], reason: str | None = None) -> bool:
         """Compare-and-set of an instance's state; False when it was in none of ``only_from``.
@@ -110,6 +127,15 @@ class Progress(Protocol):
     def move_all(self, keys: Sequence[InstanceKey], to: State, *, only_from: Sequence[State]) -> list[bool]:
         """``move`` for each, in one transaction."""
 
+    def fail(self, keys: Sequence[InstanceKey], only_from: Sequence[State], *, reason: str, attempts: int) -> None:
+        """Those that are in one of these states are FAILED, for that reason, after so many attempts."""
+
+    def drawn(self, versions: Sequence[Version], reasons: Mapping[InstanceKey, str]) -> list[bool]:
+        """What is made of their pixels is made: READY, also what had been given up before.
+
+        ``reasons``: why some have no picture. False where another version is current by now, or none: nothing moved.
+        """
+
     def roll_up(self, key: SeriesKey) -> tuple[State, State] | None:
         """Write down the states of a series and its study by their instances, and what stands for them in pictures.
 
@@ -119,13 +145,20 @@ class Progress(Protocol):
     def representative(self, scope: Scope) -> InstanceKey | None:
         """The instance whose picture stands for a series or study, as last written down."""
 
-    def settle_series(
-        self, key: SeriesKey, document: SeriesDocument, *, revision: int, tickets: Sequence[Ticket] = ()
-    ) -> bool:
-        """Record the series' document, its slice count and its completion, if ``revision`` is still the current one."""
+    def settle_series(self, key: SeriesKey, document: SeriesDocument, *, revision: int) -> bool:
+        """Record the series' document, its slice count and its completion, once for each ``revision``.
+
+        False when that is no longer the current one, or somebody else was first.
+        """
 
     def standing(self, scope: Scope, *, limit: int = 1000, offset: int = 0) -> list[Standing]:
         """The instances of a scope in the order of ``Holdings.versions``; empty when it is unknown."""
+
+    def in_state(self, state: State, *, limit: int = 100, offset: int = 0) -> list[Standing]:
+        """Instances of all studies that are in ``state``, the oldest rows first."""
+
+    def troubles(self, scope: StudyKey | SeriesKey) -> list[Trouble]:
+        """By series and reason."""
 
     def totals(self) -> dict[str, int]:
         """Counts of studies, series, instances, and of instances by state, for status and health."""
@@ -200,6 +233,9 @@ class Pulling(Protocol):
     def failed(self, key: InstanceKey, *, reason: str, final: bool, attempts: int) -> State | None:
         """Back to QUEUED, or FAILED when ``final`` or tried ``attempts`` times. None when it arrived meanwhile."""
 
+    def put_off(self, key: InstanceKey, *, reason: str) -> None:
+        """Back to QUEUED, at the cost of no attempt: it was no fault of the instance or its source."""
+
     def open_pull(self, key: SeriesKey, *, source: str, destination: str) -> int:
         """Write down a C-MOVE before it is sent; its message id, 1 to 65535."""
 
@@ -219,12 +255,20 @@ class HeldObject:
     digest: bytes
 
 
-class Inventory(Protocol):
-    def objects(self) -> Iterator[HeldObject]:
-        """Every object of every instance, read page by page."""
+@dataclass(frozen=True, slots=True)
+class HeldDocument:
+    """The document that the catalog names for a series."""
 
-    def documents(self) -> Iterator[str]:
-        """The object key of the document of every series that has one, read page by page."""
+    key: SeriesKey
+    object_key: str
+
+
+class Inventory(Protocol):
+    def objects(self, study: StudyKey | None = None) -> Iterator[HeldObject]:
+        """Every object of every instance, or those of one study, read page by page."""
+
+    def documents(self, study: StudyKey | None = None) -> Iterator[HeldDocument]:
+        """The document of every series that has one, or those of one study, read page by page."""
 
     def unfinished(self) -> list[Ticket]:
         """Tickets for all work that the rows say is not done; like ones that wait already are merged by the queue."""
@@ -260,14 +304,43 @@ class Caching(Protocol):
         """What may leave ``scope`` becomes ANNOUNCED again; the object keys that belong to nobody now."""
 
 
+@dataclass(frozen=True, slots=True)
+class Reread:
+    """What was read again from the file of a version."""
+
+    version: str
+    derived: Derived
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What is still to be done of an instance."""
+
+    at: float | None
+    """Unix time from which it may be taken, 0 for at once; None while somebody is at it."""
+    attempts: int
+    reason: str | None
+    """Why the last attempt failed."""
+
+
 class Mending(Protocol):
     """What an operator and the sweep may do to what is stuck, lost or out of date."""
 
     def studies(self) -> list[StudyKey]:
         """Every study, the oldest row first."""
 
-    def rederive(self, key: StudyKey, found: Sequence[Derived]) -> int:
-        """Write what was read again from the files of a study over what is known; how much work follows."""
+    def rederive(self, key: StudyKey, found: Sequence[Reread]) -> int:
+        """Write what was read again from the files of a study over what is known; how much work follows.
+
+        What was replaced or has left meanwhile is passed over.
+        """
+
+    def lose(self, key: InstanceKey, object_key: str, *, reason: str) -> bool:
+        """An object is gone for good: FAILED for that reason, and nothing of the instance is here, when it was the
+        current one. False when the instance has another one."""
+
+    def forget_document(self, key: SeriesKey, object_key: str) -> bool:
+        """A document is gone: it is written anew. False when the series has another one by now."""
 
     def cancel(self, scope: Scope) -> int:
         """What is queued and not being fetched is only announced again; how many instances."""
@@ -275,8 +348,11 @@ class Mending(Protocol):
     def retry(self, scope: Scope) -> int:
         """What failed is worked on once more, with no attempts on its record; how many instances."""
 
-    def due(self, scope: Scope) -> dict[InstanceKey, float]:
-        """When the waiting tickets of instances may be taken (Unix time, 0 for at once)."""
+    def due(self, scope: Scope) -> dict[InstanceKey, Due]:
+        """What is still to be done of the instances of ``scope``."""
+
+    def next_due(self, key: StudyKey) -> dict[str, float]:
+        """When the first ticket of a series or of its instances may be taken, by Series Instance UID."""
 
     def take_lease(self, name: str, holder: str, *, seconds: float) -> bool:
         """Whether ``holder`` alone may do ``name`` for so long. Whoever has it may take it again."""

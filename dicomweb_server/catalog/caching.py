@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import Connection, bindparam
+from sqlalchemy import bindparam
 
 from dicomweb_server.catalog.base import Cached, Caching
 from dicomweb_server.catalog.changelog import ChangeLog
 from dicomweb_server.catalog.database import Database
+from dicomweb_server.catalog.leaving import Leaving
 from dicomweb_server.catalog.schema import instance, series, study, version
 from dicomweb_server.model.ids import InstanceKey, Scope, SeriesKey, StudyKey
 from dicomweb_server.model.messages import Kind, Ticket
@@ -21,7 +20,6 @@ from dicomweb_server.model.states import State
 VIEWED_STEP_SECONDS = 60.0
 """A view is written down again only when the last one is older: most requests of a series write nothing."""
 
-_CHUNK = 500
 _ALL = study.join(series, series.c.study_id == study.c.id).join(instance, instance.c.series_id == series.c.id)
 _HERE = _ALL.join(version, sa.and_(version.c.instance_id == instance.c.id, version.c.version == instance.c.version))
 _AGAIN = sa.and_(
@@ -77,6 +75,7 @@ class SqlCaching:
         self._database = database
         self._now = now
         self._changes = ChangeLog()
+        self._leaving = Leaving()
         self._lock = database.dialect.lock(
             sa.select(study.c.id).where(study.c.tenant == bindparam("t"), study.c.study_uid == bindparam("s"))
         )
@@ -118,60 +117,15 @@ class SqlCaching:
             rows = connection.execute(_leaving(scope)).all()
             if not rows:
                 return []
-            ids = [row.id for row in rows]
-            keys = self._object_keys(connection, ids)
-            for start in range(0, len(ids), _CHUNK):
-                some = ids[start : start + _CHUNK]
-                connection.execute(sa.delete(version).where(version.c.instance_id.in_(some)))
-                connection.execute(
-                    sa.update(instance)
-                    .where(instance.c.id.in_(some))
-                    .values(state=int(State.ANNOUNCED), version=None, attempts=0, reason=None)
-                )
-            keys += self._settle(connection, rows)
+            keys = self._leaving(connection, rows, State.ANNOUNCED)
             left = [InstanceKey(scope.study, row.series_uid, row.instance_uid, scope.tenant) for row in rows]
             self._changes.add(connection, left, at=self._now())
             touched = dict.fromkeys(key.of_series for key in left)
             self._database.enqueue(connection, [Ticket(Kind.RECONCILE, key) for key in touched])
         return keys
 
-    def _object_keys(self, connection: Connection, ids: Sequence[int]) -> list[str]:
-        keys: list[str] = []
-        for start in range(0, len(ids), _CHUNK):
-            some = ids[start : start + _CHUNK]
-            keys += connection.execute(sa.select(version.c.object_key).where(version.c.instance_id.in_(some))).scalars()
-        return keys
 
-    def _settle(self, connection: Connection, rows: Sequence[sa.Row[Any]]) -> list[str]:
-        """Counts of the parents; the documents of the series that are no longer whole."""
-        gone: defaultdict[int, int] = defaultdict(int)
-        for row in rows:
-            gone[row.series_id] += 1
-        documents: list[str] = []
-        for series_id, count in gone.items():
-            key = connection.execute(sa.select(series.c.document_key).where(series.c.id == series_id)).scalar()
-            documents += [key, key + ".gz"] if key else []
-            connection.execute(
-                sa.update(series)
-                .where(series.c.id == series_id)
-                .values(
-                    nearline_count=series.c.nearline_count + count,
-                    revision=series.c.revision + 1,
-                    document_key=None,
-                    document_etag=None,
-                    document_instances=None,
-                    completed=None,
-                )
-            )
-        connection.execute(
-            sa.update(study)
-            .where(study.c.id == rows[0].study_id)
-            .values(nearline_count=study.c.nearline_count + len(rows))
-        )
-        return documents
-
-
-def _leaving(scope: Scope) -> sa.Select[Any]:
+def _leaving(scope: Scope) -> sa.Select[tuple[int, str, int, str, int]]:
     return (
         sa.select(instance.c.id, instance.c.instance_uid, instance.c.series_id, series.c.series_uid, series.c.study_id)
         .select_from(_HERE)

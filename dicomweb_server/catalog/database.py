@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from dicomweb_server.catalog import migrate
-from dicomweb_server.catalog.dialects import Dialect, dialect_of
+from dicomweb_server.catalog.dialects import BUSY_SECONDS, Dialect, dialect_of
 from dicomweb_server.catalog.extra import Attribute, ExtraIndex
 from dicomweb_server.catalog.tickets import Enqueue
 from dicomweb_server.model.errors import BackendFailed, OutOfResources
@@ -58,7 +58,7 @@ class Database:
                 with engine.begin() as connection:
                     yield connection
                 return
-            with self._writing, engine.connect() as connection:
+            with self._turn(), engine.connect() as connection:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
                 try:
                     yield connection
@@ -66,6 +66,16 @@ class Database:
                     connection.exec_driver_sql("ROLLBACK")
                     raise
                 connection.exec_driver_sql("COMMIT")
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Of the threads of this process: each waits no longer than for another process. Raises BackendFailed."""
+        if not self._writing.acquire(timeout=BUSY_SECONDS):
+            raise BackendFailed("the catalog is locked", passing=True)
+        try:
+            yield
+        finally:
+            self._writing.release()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:

@@ -34,8 +34,6 @@ _STUDY_COUNTS = sa.select(
     sa.func.coalesce(sa.func.sum(series.c.instance_count), 0),
     sa.func.coalesce(sa.func.sum(series.c.nearline_count), 0),
 ).where(series.c.study_id == bindparam("id"))
-_MODALITIES = sa.select(series.c.attributes).where(series.c.study_id == bindparam("id"))
-_SOP_CLASSES = sa.select(instance.c.sop_class).distinct().join(series).where(series.c.study_id == bindparam("id"))
 
 
 class Deleting:
@@ -113,18 +111,12 @@ class Deleting:
             .where(study.c.id == study_id)
             .values(series_count=branches, instance_count=int(instances), nearline_count=int(nearline))
         )
-        self._write_values(connection, study_id)
+        self._storing.values.recount(connection, study_id)
         attributes: DicomJson = orjson.loads(
             connection.execute(sa.select(study_document.c.attributes).filter_by(study_id=study_id)).scalar_one()
         )
         self._storing.write_document(connection, key, study_id, attributes, branches, int(instances))
         return False
-
-    def _write_values(self, connection: Connection, study_id: int) -> None:
-        found = [orjson.loads(text) for text in connection.execute(_MODALITIES, {"id": study_id}).scalars()]
-        modalities = {text for attributes in found for text in summaries.texts(attributes.get("00080060"))}
-        sop_classes = connection.execute(_SOP_CLASSES, {"id": study_id}).scalars().all()
-        self._storing.values.replace(connection, study_id, modalities, sop_classes)
 
 
 def _series(connection: Connection, study_id: int, series_uid: str) -> list[Any]:

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, Select, bindparam
 from dicomweb_server.catalog.base import Holdings, NewVersion, SeriesProgress
 from dicomweb_server.catalog.database import Database
 from dicomweb_server.catalog.deleting import Deleting
-from dicomweb_server.catalog.schema import instance, instance_metadata, series, study, tombstone, version
+from dicomweb_server.catalog.schema import NO_NUMBER, instance, instance_metadata, series, study, tombstone, version
 from dicomweb_server.catalog.storing import Storing
 from dicomweb_server.catalog.tickets import uids
 from dicomweb_server.model.errors import BackendFailed, Gone, NotFound
@@ -81,6 +81,9 @@ _PROGRESS: dict[Level, Select[Any]] = {
         series.c.document_key,
         series.c.document_etag,
         series.c.document_instances,
+        series.c.series_number,
+        series.c.slice_count,
+        series.c.representative,
     )
     .select_from(study.join(series))
     .where(within)
@@ -220,7 +223,17 @@ def _progress(connection: Connection, scope: SeriesKey | StudyKey) -> list[Serie
         if row.document_key is not None:
             document = SeriesDocument(key, row.document_key, row.document_etag, row.document_instances)
         found.append(
-            SeriesProgress(key, counts[row.id], row.pushed_count > 0, row.last_arrival, document, row.revision)
+            SeriesProgress(
+                key,
+                counts[row.id],
+                row.pushed_count > 0,
+                row.last_arrival,
+                document,
+                row.revision,
+                number=None if row.series_number == NO_NUMBER else row.series_number,
+                slices=row.slice_count,
+                representative=row.representative,
+            )
         )
     return found
 

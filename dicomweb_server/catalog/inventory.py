@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import sqlalchemy as sa
 
-from dicomweb_server.catalog.base import HeldObject, Inventory
+from dicomweb_server.catalog.base import HeldDocument, HeldObject, Inventory
 from dicomweb_server.catalog.database import Database
 from dicomweb_server.catalog.schema import instance, series, study, version
-from dicomweb_server.model.ids import InstanceKey, SeriesKey
+from dicomweb_server.model.ids import InstanceKey, SeriesKey, StudyKey
 from dicomweb_server.model.messages import Band, Kind, Ticket
 from dicomweb_server.model.states import State
 
@@ -25,7 +26,8 @@ _OBJECTS = (
     .limit(PAGE)
 )
 _DOCUMENTS = (
-    sa.select(series.c.id, series.c.document_key)
+    sa.select(series.c.id, study.c.study_uid, series.c.series_uid, study.c.tenant, series.c.document_key)
+    .select_from(study.join(series, series.c.study_id == study.c.id))
     .where(series.c.id > sa.bindparam("after"), series.c.document_key.is_not(None))
     .order_by(series.c.id)
     .limit(PAGE)
@@ -66,23 +68,23 @@ class SqlInventory:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def objects(self) -> Iterator[HeldObject]:
-        after = 0
-        while True:
-            with self._database.read() as connection:
-                rows = connection.execute(_OBJECTS, {"after": after}).all()
-            for _, study_uid, series_uid, instance_uid, tenant, name, size, digest in rows:
-                yield HeldObject(InstanceKey(study_uid, series_uid, instance_uid, tenant), name, size, digest)
-            if len(rows) < PAGE:
-                return
-            after = rows[-1].id
+    def objects(self, study: StudyKey | None = None) -> Iterator[HeldObject]:
+        for _, study_uid, series_uid, instance_uid, tenant, name, size, digest in self._pages(_OBJECTS, study):
+            yield HeldObject(InstanceKey(study_uid, series_uid, instance_uid, tenant), name, size, digest)
 
-    def documents(self) -> Iterator[str]:
+    def documents(self, study: StudyKey | None = None) -> Iterator[HeldDocument]:
+        for _, study_uid, series_uid, tenant, name in self._pages(_DOCUMENTS, study):
+            yield HeldDocument(SeriesKey(study_uid, series_uid, tenant), name)
+
+    def _pages(self, statement: sa.Select[Any], of: StudyKey | None) -> Iterator[Any]:
+        """Rows in the order of their id, which comes first in them."""
+        if of is not None:
+            statement = statement.where(study.c.tenant == of.tenant, study.c.study_uid == of.study)
         after = 0
         while True:
             with self._database.read() as connection:
-                rows = connection.execute(_DOCUMENTS, {"after": after}).all()
-            yield from (row.document_key for row in rows)
+                rows = connection.execute(statement, {"after": after}).all()
+            yield from rows
             if len(rows) < PAGE:
                 return
             after = rows[-1].id

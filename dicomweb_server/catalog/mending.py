@@ -7,20 +7,32 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, bindparam
 
-from dicomweb_server.catalog.base import Mending
+from dicomweb_server.catalog.base import Due, Mending, Reread
+from dicomweb_server.catalog.changelog import ChangeLog
 from dicomweb_server.catalog.database import Database
+from dicomweb_server.catalog.leaving import Leaving
 from dicomweb_server.catalog.rederiving import Rederiving
-from dicomweb_server.catalog.schema import instance, lease, series, study, ticket, tombstone
+from dicomweb_server.catalog.schema import instance, lease, series, study, ticket, tombstone, version
 from dicomweb_server.catalog.tickets import uids
 from dicomweb_server.model.ids import InstanceKey, Scope, SeriesKey, StudyKey
 from dicomweb_server.model.messages import Band, Kind, Ticket
-from dicomweb_server.model.records import Derived
 from dicomweb_server.model.states import State
 
 _ALL = study.join(series, series.c.study_id == study.c.id).join(instance, instance.c.series_id == series.c.id)
+FAR_SECONDS = 7 * 86_400.0
+"""Nobody takes a lease for so long: it was given before the clock was set back."""
+
 _UIDS = (study.c.study_uid, series.c.series_uid, instance.c.instance_uid, study.c.tenant)
+_PLACE = sa.select(
+    instance.c.id,
+    instance.c.series_id,
+    series.c.study_id,
+    instance.c.version.label("current"),
+    version.c.version,
+    version.c.id.label("version_id"),
+).select_from(_ALL.join(version, version.c.instance_id == instance.c.id))
 _ARRIVING = (int(State.QUEUED), int(State.FETCHING))
 
 
@@ -29,17 +41,55 @@ class SqlMending:
         self._database = database
         self._now = now
         self._rederiving = Rederiving(database.dialect, database.extra)
+        self._leaving = Leaving()
+        self._changes = ChangeLog()
+        self._lock = database.dialect.lock(
+            sa.select(study.c.id).where(study.c.tenant == bindparam("t"), study.c.study_uid == bindparam("s"))
+        )
 
     def studies(self) -> list[StudyKey]:
         with self._database.read() as connection:
             rows = connection.execute(sa.select(study.c.study_uid, study.c.tenant).order_by(study.c.id)).all()
         return [StudyKey(row.study_uid, row.tenant) for row in rows]
 
-    def rederive(self, key: StudyKey, found: Sequence[Derived]) -> int:
+    def rederive(self, key: StudyKey, found: Sequence[Reread]) -> int:
         with self._database.write() as connection:
             tickets = self._rederiving.rederive(connection, key, found, now=self._now())
             self._database.enqueue(connection, tickets)
         return len(tickets)
+
+    def lose(self, key: InstanceKey, object_key: str, *, reason: str) -> bool:
+        with self._database.write() as connection:
+            connection.execute(self._lock, {"t": key.tenant, "s": key.study}).all()
+            row = connection.execute(_PLACE.where(_within(key), version.c.object_key == object_key)).one_or_none()
+            if row is None or row.current != row.version:
+                if row is not None:
+                    connection.execute(sa.delete(version).where(version.c.id == row.version_id))
+                return False
+            self._leaving(connection, [row], State.FAILED, reason=reason)
+            self._database.enqueue(connection, [Ticket(Kind.RECONCILE, key.of_series)])
+            self._changes.add(connection, [key], at=self._now())
+        return True
+
+    def forget_document(self, key: SeriesKey, object_key: str) -> bool:
+        with self._database.write() as connection:
+            named = sa.select(series.c.id).select_from(study.join(series)).where(_within(key))
+            gone = connection.execute(
+                sa.update(series)
+                .where(series.c.id.in_(named), series.c.document_key == object_key)
+                .values(
+                    revision=series.c.revision + 1,
+                    document_key=None,
+                    document_etag=None,
+                    document_instances=None,
+                    completed=None,
+                )
+                .returning(series.c.id)
+            ).all()
+            if gone:
+                self._database.enqueue(connection, [Ticket(Kind.RECONCILE, key)])
+                self._changes.add(connection, [key], at=self._now())
+        return bool(gone)
 
     def cancel(self, scope: Scope) -> int:
         with self._database.write() as connection:
@@ -63,12 +113,12 @@ class SqlMending:
     def retry(self, scope: Scope) -> int:
         with self._database.write() as connection:
             failed = connection.execute(
-                sa.select(instance.c.id, instance.c.version, *_UIDS)
+                sa.select(instance.c.id, instance.c.version, instance.c.source, *_UIDS)
                 .select_from(_ALL)
                 .where(_within(scope), instance.c.state == int(State.FAILED))
             ).all()
             again = [row for row in failed if row.version is not None]
-            anew = [row for row in failed if row.version is None]
+            anew = [row for row in failed if row.version is None and row.source is not None]
             for rows, state in ((again, State.STORED), (anew, State.QUEUED)):
                 connection.execute(
                     sa.update(instance)
@@ -79,15 +129,30 @@ class SqlMending:
             tickets = [Ticket(Kind.PREPROCESS, _key(row)) for row in again]
             tickets += [Ticket(Kind.FETCH, _key(row), Band.EAGER) for row in anew]
             self._database.enqueue(connection, tickets)
-        return len(failed)
+        return len(again) + len(anew)
 
-    def due(self, scope: Scope) -> dict[InstanceKey, float]:
-        found = sa.select(ticket.c.study_uid, ticket.c.series_uid, ticket.c.instance_uid, ticket.c.not_before).where(
-            _of(scope), ticket.c.instance_uid != "", ticket.c.worker.is_(None), ticket.c.died.is_(None)
-        )
+    def due(self, scope: Scope) -> dict[InstanceKey, Due]:
+        found = sa.select(
+            ticket.c.study_uid,
+            ticket.c.series_uid,
+            ticket.c.instance_uid,
+            ticket.c.tenant,
+            ticket.c.not_before,
+            ticket.c.worker,
+            ticket.c.attempt,
+            ticket.c.reason,
+        ).where(_of(scope), ticket.c.instance_uid != "", ticket.c.died.is_(None))
         with self._database.read() as connection:
             rows = connection.execute(found).all()
-        return {InstanceKey(row[0], row[1], row[2], scope.tenant): row.not_before for row in rows}
+        return {
+            _key(row): Due(None if row.worker is not None else row.not_before, row.attempt, row.reason) for row in rows
+        }
+
+    def next_due(self, key: StudyKey) -> dict[str, float]:
+        waiting = sa.and_(_of(key), ticket.c.series_uid != "", ticket.c.worker.is_(None), ticket.c.died.is_(None))
+        first = sa.select(ticket.c.series_uid, sa.func.min(ticket.c.not_before)).where(waiting)
+        with self._database.read() as connection:
+            return dict(map(tuple, connection.execute(first.group_by(ticket.c.series_uid))))
 
     def take_lease(self, name: str, holder: str, *, seconds: float) -> bool:
         now = self._now()
@@ -96,7 +161,10 @@ class SqlMending:
             connection.execute(put, {"name": name, "holder": "", "until": 0.0})
             taken = connection.execute(
                 sa.update(lease)
-                .where(lease.c.name == name, sa.or_(lease.c.until < now, lease.c.holder == holder))
+                .where(
+                    lease.c.name == name,
+                    sa.or_(lease.c.until <= now, lease.c.until > now + FAR_SECONDS, lease.c.holder == holder),
+                )
                 .values(holder=holder, until=now + seconds)
                 .returning(lease.c.name)
             ).all()

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine
 
 from dicomweb_server.model.errors import BackendFailed
 
-HEAD = "0006"
+HEAD = "0007"
 """The newest file in ``migrations/versions``."""
 
 _LOCK = 0x6469636F6D

@@ -89,7 +89,11 @@ _CLAIM = (
     .where(
         instance.c.id == _ROW, instance.c.version.is_(None), instance.c.state.in_(bindparam("states", expanding=True))
     )
-    .values(state=int(State.FETCHING))
+    .values(
+        state=int(State.FETCHING),
+        # What had been given up begins anew.
+        attempts=sa.case((instance.c.state == int(State.FAILED), 0), else_=instance.c.attempts),
+    )
     .returning(instance.c.source)
 )
 _FAIL = (
@@ -104,6 +108,11 @@ _FAIL = (
         ),
     )
     .returning(instance.c.state)
+)
+_PUT_OFF = (
+    sa.update(instance)
+    .where(instance.c.id == _ROW, instance.c.state == int(State.FETCHING))
+    .values(state=int(State.QUEUED), reason=bindparam("why"))
 )
 _WORKING = sa.select(sa.func.count()).where(
     ticket.c.kind == Kind.FETCH.value,
@@ -202,6 +211,10 @@ class SqlPulling:
                 connection.execute(_TOUCH, {"t": key.tenant, "s": key.study, "series_key": key.series})
                 self._database.enqueue(connection, [Ticket(Kind.RECONCILE, key.of_series, Band.EAGER)])
         return None if state is None else State(state)
+
+    def put_off(self, key: InstanceKey, *, reason: str) -> None:
+        with self._database.write(durable=False) as connection:
+            connection.execute(_PUT_OFF, {**_names(key), "why": reason[:500]})
 
     def open_pull(self, key: SeriesKey, *, source: str, destination: str) -> int:
         with self._database.write() as connection:

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, bindparam
 
 from dicomweb_server.catalog import summaries
+from dicomweb_server.catalog.base import Reread
 from dicomweb_server.catalog.folding import column
 from dicomweb_server.catalog.schema import instance, instance_metadata, series, study, version
 from dicomweb_server.catalog.storing import Storing, _Parent
@@ -19,7 +20,13 @@ from dicomweb_server.model.records import Derived
 from dicomweb_server.model.states import State
 
 _ROWS = (
-    sa.select(series.c.series_uid, instance.c.instance_uid, instance.c.id, version.c.id.label("version_id"))
+    sa.select(
+        series.c.series_uid,
+        instance.c.instance_uid,
+        instance.c.id,
+        version.c.version,
+        version.c.id.label("version_id"),
+    )
     .select_from(
         study.join(series, series.c.study_id == study.c.id)
         .join(instance, instance.c.series_id == series.c.id)
@@ -59,23 +66,23 @@ _WRITE_METADATA = (
 class Rederiving(Storing):
     """Attributes of a study are corrected, not emptied: what is announced only keeps its source's words."""
 
-    def rederive(self, connection: Connection, key: StudyKey, found: Sequence[Derived], *, now: float) -> list[Ticket]:
+    def rederive(self, connection: Connection, key: StudyKey, found: Sequence[Reread], *, now: float) -> list[Ticket]:
         """Work that follows; none when the study is gone."""
         parent = self._known_study(connection, key)
         if parent.id is None:
             return []
-        rows = {(row.series_uid, row.instance_uid): row for row in connection.execute(_ROWS, {"study": parent.id})}
-        mine = sorted(
-            (each for each in found if (each.key.series, each.key.instance) in rows), key=lambda each: each.key
-        )
-        modalities: set[str] = set()
+        rows = {
+            (row.series_uid, row.instance_uid, row.version): row
+            for row in connection.execute(_ROWS, {"study": parent.id})
+        }
+        read = {(each.derived.key.series, each.derived.key.instance, each.version): each.derived for each in found}
+        mine = sorted((read[name] for name in read.keys() & rows.keys()), key=lambda each: each.key)
         for series_key, some in groupby(mine, key=lambda each: each.key.of_series):
-            self._series_anew(connection, series_key, parent, list(some), modalities, now=now)
-        for each in mine:
-            row = rows[each.key.series, each.key.instance]
-            self._write(connection, row.id, row.version_id, each)
+            self._series_anew(connection, series_key, parent, list(some), now=now)
+        for name in read.keys() & rows.keys():
+            self._write(connection, rows[name].id, rows[name].version_id, read[name])
         parent.changed = True
-        self.values.replace(connection, parent.id, modalities, {each.sop_class for each in mine})
+        self.values.recount(connection, parent.id)
         self.extra.add(connection, parent.id, [each.metadata for each in mine])
         self._write_study(connection, key, parent, now=now)
         self._changes.add(connection, [key], at=now)
@@ -91,7 +98,6 @@ class Rederiving(Storing):
         key: SeriesKey,
         above: _Parent,
         found: Sequence[Derived],
-        modalities: set[str],
         *,
         now: float,
     ) -> None:
@@ -101,7 +107,6 @@ class Rederiving(Storing):
             for level, at in ((Level.SERIES, parent), (Level.STUDY, above)):
                 summaries.merged(at.attributes, each.metadata, level, corrects=True)
         self._write_series(connection, key, parent, now=now)
-        modalities.update(summaries.texts(parent.attributes.get("00080060")))
 
     def _write(self, connection: Connection, row: int, version_row: int, found: Derived) -> None:
         sop_class = column(found.sop_class)

@@ -327,14 +327,17 @@ ticket = sa.Table(
     ),
     Index(
         "ix_ticket_next",
+        "kind",
         "band",
         "turn",
         "id",
+        "not_before",
         sqlite_where=sa.text("worker IS NULL AND died IS NULL"),
         postgresql_where=sa.text("worker IS NULL AND died IS NULL"),
     ),
     Index(
         "ix_ticket_turn",
+        "kind",
         "band",
         "tenant",
         "study_uid",

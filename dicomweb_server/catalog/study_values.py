@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import orjson
 import sqlalchemy as sa
 from sqlalchemy import Connection, bindparam
 
-from dicomweb_server.catalog import spelling
+from dicomweb_server.catalog import spelling, summaries
 from dicomweb_server.catalog.attributes import INDEXED, MODALITIES, SOP_CLASSES, Sort
 from dicomweb_server.catalog.dialects import Dialect
 from dicomweb_server.catalog.folding import column
-from dicomweb_server.catalog.schema import study_value
+from dicomweb_server.catalog.schema import instance, series, study_value
 
 NAMES = {tag: indexed.column for tag, indexed in INDEXED.items() if indexed.sort is Sort.NAME}
 _SHOWN = (MODALITIES, SOP_CLASSES)
 _V = study_value.c
+_ATTRIBUTES = sa.select(series.c.attributes).where(series.c.study_id == bindparam("id"))
+_CLASSES = sa.select(instance.c.sop_class).distinct().join(series).where(series.c.study_id == bindparam("id"))
 
 
 class StudyValues:
@@ -42,9 +45,11 @@ class StudyValues:
         if rows:
             connection.execute(self._new, [{"study_id": study_id, **row} for row in rows])
 
-    def replace(
-        self, connection: Connection, study_id: int, modalities: Iterable[str], sop_classes: Iterable[str]
-    ) -> None:
+    def recount(self, connection: Connection, study_id: int) -> None:
+        """What its series and instances have by now, in place of what there was."""
+        of_series = [orjson.loads(text) for text in connection.execute(_ATTRIBUTES, {"id": study_id}).scalars()]
+        modalities = {text for attributes in of_series for text in summaries.texts(attributes.get("00080060"))}
+        sop_classes = connection.execute(_CLASSES, {"id": study_id}).scalars().all()
         connection.execute(self._forget_shown, {"id": study_id})
         self.add(connection, study_id, modalities, sop_classes)
 

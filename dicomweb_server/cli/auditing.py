@@ -22,8 +22,9 @@ def add(commands: Commands) -> None:
     add_common(verify)
     verify.add_argument("--digests", action="store_true", help="read every file and compare its content too")
     verify.set_defaults(run=run_verify)
-    mend = commands.add_parser("repair", help="queue lost work again and remove files that belong to nobody")
+    mend = commands.add_parser("repair", help="mend what verify finds, as far as that can be done here")
     add_common(mend)
+    mend.add_argument("--digests", action="store_true", help="read every file and compare its content too")
     mend.set_defaults(run=run_repair)
     reindex = commands.add_parser(
         "reindex",
@@ -50,13 +51,15 @@ def run_verify(chosen: argparse.Namespace) -> int:
 def run_repair(chosen: argparse.Namespace) -> int:
     settings, _ = loaded(chosen)
     with assembly.open_backends(settings) as backends:
-        mended = repair(backends.objects, backends.catalog, backends.queue)
+        mended = repair(backends.objects, backends.catalog, backends.queue, digests=chosen.digests)
         backends.signals.announce(TICKETS)
-    for key in mended.lost:
-        print(json.dumps({"event": "lost", "study": key.study, "series": key.series, "instance": key.instance}))
-    counts = {"queued": mended.queued, "removed": mended.removed, "announced": mended.announced}
-    print(json.dumps({"event": "done", **counts, "lost": len(mended.lost)}))
-    return 1 if mended.lost else 0
+    failed = {"lost": mended.lost, "damaged": mended.damaged}
+    for event, keys in failed.items():
+        for key in keys:
+            print(json.dumps({"event": event, "study": key.study, "series": key.series, "instance": key.instance}))
+    counts = {name: getattr(mended, name) for name in ("queued", "removed", "rewritten", "announced")}
+    print(json.dumps({"event": "done", **counts, **{event: len(keys) for event, keys in failed.items()}}))
+    return 1 if any(failed.values()) else 0
 
 
 def run_reindex(chosen: argparse.Namespace) -> int:

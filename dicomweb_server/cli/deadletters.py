@@ -34,10 +34,13 @@ def run(chosen: argparse.Namespace) -> int:
             count = queue.redrive(chosen.ids or [letter.id for letter in every(queue)])
             backends.signals.announce(TICKETS)
             print(json.dumps({"event": "done", "requeued": count}))
+            return 1 if count < len(set(chosen.ids)) else 0
         elif not chosen.ids:
             raise SettingsError("dead-letters drop: say which, by the ids of dead-letters list")
         else:
-            print(json.dumps({"event": "done", "dropped": queue.drop(chosen.ids)}))
+            count = queue.drop(chosen.ids)
+            print(json.dumps({"event": "done", "dropped": count}))
+            return 1 if count < len(set(chosen.ids)) else 0
     return 0
 
 

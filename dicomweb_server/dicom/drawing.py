@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 
 from dicomweb_server.dicom.rendering.picture import Subject
 from dicomweb_server.dicom.rendering.render import render, render_animated, render_blended, render_state
 from dicomweb_server.dicom.rendering.request import Rendering
 from dicomweb_server.dicom.rendering.sr_text import is_report, report
-from dicomweb_server.dicom.source import FileSource
+from dicomweb_server.dicom.source import BytesSource, FileSource
 from dicomweb_server.dicom.stored import Stored, stored
 from dicomweb_server.dicom.thumbnail import SIDE, icon_of, thumbnail
 from dicomweb_server.dicom.transcode import Transcoded, transcode
@@ -22,13 +23,19 @@ PRELOAD = ("dicomweb_server.dicom.drawing",)
 
 def draw_thumbnail(path: str, frame: int | None = None, side: int = SIDE) -> bytes:
     """A JPEG of a frame (the middle one unless named), or the icon of the modality where nothing can be drawn."""
+    return thumbnail_or_icon(path, frame, side)[0]
+
+
+def thumbnail_or_icon(path: str, frame: int | None = None, side: int = SIDE) -> tuple[bytes, str | None]:
+    """The same, and why it is the icon though there are pixels."""
     with _file(path) as found:
         if not found.drawable:
-            return icon_of(found.attributes, side=side)
+            video = found.index is not None and found.index.video
+            return icon_of(found.attributes, side=side, video=video), None
         try:
-            return thumbnail(*found.frame(frame or found.middle_frame), side=side)
-        except Undecodable:
-            return icon_of(found.attributes, side=side)
+            return thumbnail(*found.frame(frame or found.middle_frame), side=side), None
+        except Undecodable as error:
+            return icon_of(found.attributes, side=side), str(error)
 
 
 def draw_frame(path: str, frame: int, wanted: Rendering) -> bytes:
@@ -90,14 +97,19 @@ def frames_as_stored(path: str, frames: Sequence[int]) -> list[bytes]:
         return [found.frame(number)[0] for number in frames]
 
 
-def transcode_file(path: str, draft: str, target: str, quality: int = 90) -> None:
-    """The whole file in another transfer syntax, written to ``draft``. Raises what ``write_transcoded`` raises."""
+def transcode_file(
+    path: str, draft: str, target: str, quality: int = 90, *, after_each: Callable[[], None] | None = None
+) -> None:
+    """The whole file in another transfer syntax, written to ``draft``; ``after_each`` is called after every frame.
+
+    Raises what ``write_transcoded`` raises.
+    """
     try:
         source = FileSource(path)
     except OSError as error:
         raise NotFound("the stored object is gone") from error
     with source, open(draft, "wb") as out:
-        write_transcoded(source, target, out, quality=quality)
+        write_transcoded(source, target, out, quality=quality, after_each=after_each)
 
 
 def _frames(found: Stored, numbers: Sequence[int]) -> Iterator[tuple[bytes, Subject]]:
@@ -111,4 +123,21 @@ def _file(path: str) -> Iterator[Stored]:
     except OSError as error:
         raise NotFound("the stored object is gone") from error
     with source:
-        yield stored(source)
+        yield _stored(source)
+
+
+_MANY = 16
+"""Frames that make it worth while to keep a header."""
+_kept: dict[tuple[int, ...], Stored] = {}
+"""The header that was read last, if it is one of many frames: frame after frame is asked of the same file."""
+
+
+def _stored(source: FileSource) -> Stored:
+    kept = _kept.get(source.mark)
+    if kept is not None:
+        return replace(kept, stream=source)
+    _kept.clear()
+    found = stored(source)
+    if found.stream is source and found.index is not None and found.index.count >= _MANY:
+        _kept[source.mark] = replace(found, stream=BytesSource(b""))
+    return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import IO
 
 _ITEM = struct.Struct("<HHI")
@@ -12,27 +12,16 @@ _FARTHEST = 0xFFFFFFFE
 """The last place a basic offset table of 32-bit offsets can name."""
 
 
-def encapsulate(frames: Sequence[bytes]) -> bytes:
-    """The value of (7FE0,0010): offset table, a fragment for each frame, sequence delimiter.
+def write_fragments(out: IO[bytes], frames: Iterable[bytes]) -> bytes:
+    """Write a fragment for each frame and the sequence delimiter; return the offset table, which stands before them.
 
-    The offset table is left empty where 32 bits cannot hold the offsets; one fragment a frame needs none.
+    It is empty where 32 bits cannot hold the offsets; one fragment a frame needs none.
     """
-    return b"".join((_table(frames), *(_item(frame) for frame in frames), _DELIMITER))
-
-
-def encapsulated_to(out: IO[bytes], frames: Sequence[bytes]) -> None:
-    """The same, written."""
-    out.write(_table(frames))
-    for frame in frames:
-        out.write(_item(frame))
-    out.write(_DELIMITER)
-
-
-def _table(frames: Sequence[bytes]) -> bytes:
     offsets, at = [], 0
     for frame in frames:
         offsets.append(at)
-        at += _ITEM.size + len(frame) + len(frame) % 2
+        at += out.write(_item(frame))
+    out.write(_DELIMITER)
     return _item(struct.pack(f"<{len(offsets)}I", *offsets) if at <= _FARTHEST else b"")
 
 

@@ -109,14 +109,15 @@ class _Grouping:
 
     def groups(self) -> Sequence[int]:
         """The number of the first fragment of each frame, and behind them how many fragments there are."""
-        declared = _declared(self._facts)
-        if declared == 1 or NUMBER_OF_FRAMES not in self._facts:
-            if self._fragments and self._found.whole:
-                return [0, self._fragments]
-            if not self._fragments or not self._found.whole:
-                self._warn("there is pixel data for 0 of 1 frames")
-                return [0]
-        wanted = declared or 0
+        wanted = _declared(self._facts) or 0
+        if NUMBER_OF_FRAMES not in self._facts:
+            begun = self._begun()
+            if len(begun) > 1:
+                self._warn(f"there is pixel data for {len(begun)} frames, but no Number of Frames")
+                return self._from(begun)
+            wanted = 1
+        if wanted == 1:
+            return self._single()
         groups = self._by_tables(wanted) if self._found.whole else None
         if groups is None:
             groups = self._by_content(wanted)
@@ -126,6 +127,13 @@ class _Grouping:
             self._warn(f"there is pixel data for {len(groups) - 1} frames, not {wanted}")
             groups = groups[: wanted + 1]
         return groups
+
+    def _single(self) -> Sequence[int]:
+        """One frame made of all fragments."""
+        if self._fragments and self._found.whole:
+            return [0, self._fragments]
+        self._warn("there is pixel data for 0 of 1 frames")
+        return [0]
 
     def _by_tables(self, wanted: int) -> Sequence[int] | None:
         """As the Extended or else the Basic Offset Table says, if one of them can be true."""
@@ -168,13 +176,18 @@ class _Grouping:
         each = range(self._fragments + 1)
         if self._fragments <= wanted:
             return each
-        starts = [number for number, place in enumerate(self._found.places) if self._begins(place)]
-        if starts[:1] != [0]:
-            return each
-        return [*starts, self._fragments]
+        begun = self._begun()
+        return self._from(begun) if begun else each
 
-    def _begins(self, place: tuple[int, int]) -> bool:
-        return self._source.read(place[0], min(place[1], 8)).startswith(_CODESTREAMS)
+    def _from(self, begun: list[int]) -> Sequence[int]:
+        return [0, *begun[1:], self._fragments]
+
+    def _begun(self) -> list[int]:
+        """The fragments that begin a codestream of the kind that the first one, unless it is empty, begins."""
+        heads = [self._source.read(start, min(length, 8)) for start, length in self._found.places]
+        first = next(filter(None, heads), b"")
+        mark = next((mark for mark in _CODESTREAMS if first.startswith(mark)), None)
+        return [number for number, head in enumerate(heads) if mark is not None and head.startswith(mark)]
 
     def _warn(self, text: str) -> None:
         self._walked.warnings.append(text)

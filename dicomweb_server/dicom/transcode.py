@@ -6,15 +6,18 @@ lossless target; only their order (interleaved) and, for JPEG and JPEG 2000 sour
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass, replace
 from typing import Any
 
 from dicomweb_server.dicom import syntaxes
+from dicomweb_server.dicom.elements import Element
 from dicomweb_server.dicom.pixels.arrays import Cells
 from dicomweb_server.dicom.pixels.colour import as_rgb
 from dicomweb_server.dicom.pixels.decode import Frame, decode
 from dicomweb_server.dicom.pixels.encode import encode
-from dicomweb_server.dicom.pixels.facts import Element, ImageFacts
+from dicomweb_server.dicom.pixels.facts import Element as Holder
+from dicomweb_server.dicom.pixels.facts import ImageFacts
 from dicomweb_server.dicom.pixels.native import to_native
 from dicomweb_server.dicom.syntaxes import TARGETS
 from dicomweb_server.model.errors import NotAcceptable
@@ -44,7 +47,7 @@ def transcode(data: bytes, facts: ImageFacts, target: str, *, quality: int = 90)
     """
     if target not in TARGETS:
         raise NotAcceptable(f"no encoder for transfer syntax {target[:64]}", available=tuple(sorted(TARGETS)))
-    frame = decode(data, facts)
+    frame, facts = _decoded(data, facts)
     if target == syntaxes.EXPLICIT_LE:
         return Transcoded(to_native(frame.cells, bits_allocated=facts.cell_bits), _described(frame, facts))
     if target in _LOSSY_METHODS:
@@ -60,9 +63,32 @@ def transcode(data: bytes, facts: ImageFacts, target: str, *, quality: int = 90)
     return Transcoded(encoded, attributes)
 
 
+def elements_of(attributes: DicomJson) -> dict[int, Element]:
+    """Such attributes encoded in little endian, by tag."""
+    return {int(tag, 16): _element(int(tag, 16), each) for tag, each in attributes.items()}
+
+
+def _element(tag: int, attribute: Any) -> Element:
+    values = attribute["Value"]
+    if attribute["vr"] == "US":
+        encoded = struct.pack(f"<{len(values)}H", *values)
+    else:
+        encoded = "\\".join(map(str, values)).encode("ascii", "replace")
+        encoded += b" " * (len(encoded) % 2)
+    return Element(tag, attribute["vr"], 0, len(encoded), encoded)
+
+
+def _decoded(data: bytes, facts: ImageFacts) -> tuple[Frame, ImageFacts]:
+    """The frame, in a colour space that every target has, and its facts with the sign that it really has."""
+    frame = decode(data, facts)
+    if frame.photometric == "YBR_PARTIAL_422":
+        frame = as_rgb(frame)
+    return frame, replace(facts, signed=frame.cells.dtype.kind == "i") if facts.element is Holder.INTEGER else facts
+
+
 def _within_stored_bits(cells: Cells, facts: ImageFacts) -> bool:
     stored = facts.bits_stored
-    if facts.bits_allocated == 1 or facts.element is not Element.INTEGER or stored >= facts.cell_bits:
+    if facts.bits_allocated == 1 or facts.element is not Holder.INTEGER or stored >= facts.cell_bits:
         return True
     low, high = (-1 << (stored - 1), (1 << (stored - 1)) - 1) if facts.signed else (0, (1 << stored) - 1)
     return facts.high_bit == stored - 1 and low <= int(cells.min()) and int(cells.max()) <= high
@@ -74,10 +100,11 @@ def _described(frame: Frame, facts: ImageFacts) -> DicomJson:
         "00280002": _short(samples),
         "00280004": {"vr": "CS", "Value": [frame.photometric]},
         "00280100": _short(facts.cell_bits),
-        "00280101": _short(facts.bits_stored),
-        "00280102": _short(facts.high_bit),
-        "00280103": _short(int(facts.signed)),
     }
+    if facts.element is Holder.INTEGER:
+        found["00280101"] = _short(facts.bits_stored)
+        found["00280102"] = _short(facts.high_bit)
+        found["00280103"] = _short(int(facts.signed))
     if samples > 1:
         found["00280006"] = _short(0)
     return found

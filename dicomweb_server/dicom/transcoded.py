@@ -4,37 +4,46 @@ from __future__ import annotations
 
 import struct
 import tempfile
-from collections.abc import Iterator
-from typing import IO, Any, BinaryIO
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from itertools import chain
+from typing import IO, BinaryIO
 
-import numpy as np
-
-from dicomweb_server.dicom.elements import UNDEFINED, Element, find
-from dicomweb_server.dicom.encapsulate import encapsulated_to
+from dicomweb_server.dicom.elements import UNDEFINED, DataSet, Element, find
+from dicomweb_server.dicom.encapsulate import write_fragments
+from dicomweb_server.dicom.frames import FrameIndex
 from dicomweb_server.dicom.identity import identity
+from dicomweb_server.dicom.nested import PIXEL_DATA, with_native_icons
 from dicomweb_server.dicom.part10 import file_meta
-from dicomweb_server.dicom.reading import Opened, opened
+from dicomweb_server.dicom.reading import opened
 from dicomweb_server.dicom.rewrite import Rewritten, Writer
 from dicomweb_server.dicom.source import Source
 from dicomweb_server.dicom.stored import Stored, stored
 from dicomweb_server.dicom.syntaxes import EXPLICIT_LE
-from dicomweb_server.dicom.transcode import Transcoded, transcode
+from dicomweb_server.dicom.tags import DOUBLE_PIXELS, FLOAT_PIXELS
+from dicomweb_server.dicom.transcode import Transcoded, elements_of, transcode
 from dicomweb_server.model.errors import NotAcceptable
 from dicomweb_server.model.records import DicomJson
 
-PIXEL_DATA = 0x7FE00010
+RATIO = "00282112"
 FRAMES = 0x00280008
 LOSSY = 0x00282110
 """What came out of a lossy encoding stays so when it is decoded (PS3.3 C.7.6.1.1.5)."""
 _FIRST_PIXEL_TAG = 0x7FE00000
+_LAST_PIXEL_TAG = 0x7FE00010
+_SIGNATURES = 0xFFFA0000
+"""Digital signatures, which would no longer be true, and padding."""
 _LONGEST = 0xFFFFFFFE
 _IN_MEMORY = 64 << 20
 """Transcoded frames up to this are gathered in memory, more of them in a file."""
+_BLOCK = 1 << 20
 _LONG = struct.Struct("<HH2sHI")
 
 
-def write_transcoded(source: Source, target: str, out: BinaryIO, *, quality: int = 90) -> None:
-    """Write the Part 10 file ``source`` to ``out`` in transfer syntax ``target``.
+def write_transcoded(
+    source: Source, target: str, out: BinaryIO, *, quality: int = 90, after_each: Callable[[], None] | None = None
+) -> None:
+    """Write the Part 10 file ``source`` to ``out`` in transfer syntax ``target``; ``after_each`` frame, say so.
 
     Raises Rejected, NotAcceptable where there are no frames or the target cannot hold them, Undecodable.
     """
@@ -44,91 +53,104 @@ def write_transcoded(source: Source, target: str, out: BinaryIO, *, quality: int
     walked = file.walk()
     uids = identity(walked.elements, file.head)
     with tempfile.SpooledTemporaryFile(_IN_MEMORY) as pixels:
-        attributes = _write_pixels(found, target, quality, pixels) if found.index is not None else {}
+        attributes: DicomJson = {}
+        before = b""
+        if found.index is not None:
+            frames = _frames(found, found.index, target, quality, after_each)
+            native = target == EXPLICIT_LE
+            attributes, before = _write_native(found, frames, pixels) if native else _write_compressed(frames, pixels)
         if found.index is not None and found.attributes.whole(f"{FRAMES:08X}", 1) != found.index.count:
             attributes |= {f"{FRAMES:08X}": {"vr": "IS", "Value": [found.index.count]}}
         if file.syntax.lossy and find(walked.elements, LOSSY) is None:
             attributes |= {f"{LOSSY:08X}": {"vr": "CS", "Value": ["01"]}}
         writer = Writer(file, walked, file_meta(uids.sop_class, uids.sop_instance, target))
-        for element, little in _merged(file, walked.elements, attributes, walked.little_endian):
+        for element, little in _merged(with_native_icons(file, walked.elements), attributes, walked.little_endian):
             writer.data_set([element], little=little)
-        for part in Rewritten(file.stream, writer.finished()):
-            out.write(part)
+        _copy(Rewritten(file.stream, writer.finished()), out)
+        out.write(before)
         pixels.seek(0)
-        while block := pixels.read(1 << 20):
-            out.write(block)
+        _copy(iter(partial(pixels.read, _BLOCK), b""), out)
+    behind = Writer(file, walked, b"")
+    behind.data_set([e for e in walked.elements if _LAST_PIXEL_TAG < e.tag < _SIGNATURES], little=walked.little_endian)
+    _copy(Rewritten(file.stream, behind.finished()), out)
 
 
-def _merged(
-    file: Opened, elements: list[Element], attributes: DicomJson, little: bool
-) -> Iterator[tuple[Element, bool]]:
+def _copy(blocks: Iterable[bytes], out: IO[bytes]) -> None:
+    for block in blocks:
+        out.write(block)
+
+
+def _merged(elements: DataSet, attributes: DicomJson, little: bool) -> Iterator[tuple[Element, bool]]:
     """What stands before the pixels, in order: each element and whether its value is little endian already."""
-    new = {int(tag, 16): _element(int(tag, 16), each) for tag, each in attributes.items()}
+    new = elements_of(attributes)
     old = {e.tag: e for e in elements if e.tag < _FIRST_PIXEL_TAG and e.tag not in new and e.tag & 0xFFFF}
     for tag in sorted({*new, *old}):
         yield (new[tag], True) if tag in new else (old[tag], little)
 
 
-def _element(tag: int, attribute: Any) -> Element:
-    values = attribute["Value"]
-    if attribute["vr"] == "US":
-        encoded = struct.pack(f"<{len(values)}H", *values)
-    else:
-        encoded = "\\".join(map(str, values)).encode("ascii")
-        encoded += b" " * (len(encoded) % 2)
-    return Element(tag, attribute["vr"], 0, len(encoded), encoded)
+def _frames(
+    found: Stored, index: FrameIndex, target: str, quality: int, after_each: Callable[[], None] | None
+) -> Iterator[Transcoded]:
+    for number in range(1, index.count + 1):
+        data, subject = found.frame(number)
+        yield transcode(data, subject.facts, target, quality=quality)
+        if after_each is not None:
+            after_each()
 
 
-def _write_pixels(found: Stored, target: str, quality: int, out: IO[bytes]) -> DicomJson:
-    """The whole element (7FE0,0010), and the attributes that describe it."""
-    assert found.index is not None
-    frames = (_frame(found, number, target, quality) for number in range(1, found.index.count + 1))
-    if target == EXPLICIT_LE:
-        return _write_native(found, frames, out)
-    parts = list(frames)
-    out.write(_LONG.pack(PIXEL_DATA >> 16, PIXEL_DATA & 0xFFFF, b"OB", 0, UNDEFINED))
-    encapsulated_to(out, [part.data for part in parts])
-    return _described(parts)
+def _write_compressed(frames: Iterator[Transcoded], out: IO[bytes]) -> tuple[DicomJson, bytes]:
+    """Write the value of the pixel data; return the attributes that describe it, and what stands before it.
+
+    The compression ratio is that of all frames together (PS3.3 C.7.6.1.1.5.2).
+    """
+    attributes: DicomJson = {}
+    plain = coded = 0.0
+
+    def passing() -> Iterator[bytes]:
+        nonlocal attributes, plain, coded
+        for frame in frames:
+            attributes = attributes or dict(frame.attributes)
+            coded += len(frame.data)
+            if RATIO in attributes:
+                plain += frame.attributes[RATIO]["Value"][0] * len(frame.data)
+            yield frame.data
+
+    table = write_fragments(out, passing())
+    if RATIO in attributes:
+        attributes[RATIO] = {"vr": "DS", "Value": [round(plain / coded, 2)]}
+    return attributes, _header(PIXEL_DATA, b"OB", UNDEFINED) + table
 
 
-def _frame(found: Stored, number: int, target: str, quality: int) -> Transcoded:
-    data, subject = found.frame(number)
-    return transcode(data, subject.facts, target, quality=quality)
+def _header(tag: int, vr: bytes, length: int) -> bytes:
+    return _LONG.pack(tag >> 16, tag & 0xFFFF, vr, 0, length)
 
 
-def _described(parts: list[Transcoded]) -> DicomJson:
-    """The attributes of all frames; the compression ratio is that of them together (PS3.3 C.7.6.1.1.5.2)."""
-    found = dict(parts[0].attributes)
-    if "00282112" in found:
-        ratios = [part.attributes["00282112"]["Value"][0] for part in parts]
-        size = sum(ratio * len(part.data) for ratio, part in zip(ratios, parts, strict=True))
-        found["00282112"] = {"vr": "DS", "Value": [round(size / sum(len(part.data) for part in parts), 2)]}
-    return found
-
-
-def _write_native(found: Stored, frames: Iterator[Transcoded], out: IO[bytes]) -> DicomJson:
-    assert found.index is not None
+def _write_native(found: Stored, frames: Iterator[Transcoded], out: IO[bytes]) -> tuple[DicomJson, bytes]:
+    """The same for uncompressed pixel data."""
+    index, facts = found.index, found.frame(1)[1].facts
+    assert index is not None
     first = next(frames)
-    bits = first.attributes["00280100"]["Value"][0]
-    pixels = found.frame(1)[1].facts.pixels if bits == 1 else 0
-    if bits == 1 and pixels % 8:
-        data = _packed([first.data, *(frame.data for frame in frames)], pixels)
-        frames, size = iter(()), len(data)
-    else:
-        data, size = first.data, len(first.data) * found.index.count
-    padded = size + size % 2
-    if padded > _LONGEST:
+    data: Iterator[bytes] = (frame.data for frame in chain((first,), frames))
+    size = len(first.data) * index.count
+    if facts.cell_bits == 1:
+        pixels = facts.pixels * facts.samples
+        data, size = _packed(data, pixels), (pixels * index.count + 7) // 8
+    if size > _LONGEST:
         raise NotAcceptable("the pixels are longer than native pixel data can be", available=("*",))  # C-30
-    vr = b"OW" if bits > 8 else b"OB"
-    out.write(_LONG.pack(PIXEL_DATA >> 16, PIXEL_DATA & 0xFFFF, vr, 0, padded))
-    out.write(data)
-    for frame in frames:
-        out.write(frame.data)
+    _copy(data, out)
     out.write(bytes(size % 2))
-    return first.attributes
+    vr = {FLOAT_PIXELS: b"OF", DOUBLE_PIXELS: b"OD"}.get(index.tag) or (b"OW" if facts.cell_bits > 8 else b"OB")
+    return first.attributes, _header(index.tag, vr, size + size % 2)
 
 
-def _packed(frames: list[bytes], pixels: int) -> bytes:
+def _packed(frames: Iterator[bytes], pixels: int) -> Iterator[bytes]:
     """Frames of one-bit pixels without the bits that fill up the last byte of each (PS3.5 8.2)."""
-    bits = [np.unpackbits(np.frombuffer(frame, np.uint8), count=pixels, bitorder="little") for frame in frames]
-    return np.packbits(np.concatenate(bits), bitorder="little").tobytes()
+    bits = held = 0
+    for frame in frames:
+        held |= int.from_bytes(frame, "little") << bits
+        bits += pixels
+        whole = bits // 8
+        yield (held & ((1 << 8 * whole) - 1)).to_bytes(whole, "little")
+        held >>= 8 * whole
+        bits %= 8
+    yield held.to_bytes((bits + 7) // 8, "little")

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from dicomweb_server.catalog.base import Holdings, NewVersion
 from dicomweb_server.ingest.arrivals import Waiting, first_of_each
-from dicomweb_server.ingest.deciding import Compare, Drop, Keep, Policy, Store, decide
+from dicomweb_server.ingest.deciding import Compare, Decision, Drop, Keep, Policy, Store, decide
 from dicomweb_server.model.errors import BackendFailed, Gone, NotFound
 from dicomweb_server.model.ids import InstanceKey, SeriesKey
 from dicomweb_server.model.messages import Band, Kind, Ticket
@@ -79,7 +79,7 @@ class GroupCommit:
                 self._delete([arrival.object_key])
                 arrival.fail(deleted)
                 continue
-            match decide(self.policy, arrival.derived, arrival.version, known, arrival.compared):
+            match self._decision(arrival, known):
                 case Store() as store:
                     storing.append((arrival, store))
                 case Drop(fate):
@@ -92,6 +92,19 @@ class GroupCommit:
             self._store(storing, settled)
         self._drop(dropped)
         return settled
+
+    def _decision(self, arrival: Waiting, known: Version | None) -> Decision:
+        """What has no whole file any more is held by nobody: whoever sends it again heals it."""
+        decision = decide(self.policy, arrival.derived, arrival.version, known, arrival.compared)
+        if known is not None and isinstance(decision, Drop | Compare) and not self._is_whole(known):
+            return Store(Fate.STORED, over=known.version)
+        return decision
+
+    def _is_whole(self, known: Version) -> bool:
+        try:
+            return self.objects.stat(known.object_key).size == known.size
+        except NotFound:
+            return False
 
     def _store(self, storing: list[tuple[Waiting, Store]], settled: Settled) -> None:
         arrivals = [arrival for arrival, _ in storing]

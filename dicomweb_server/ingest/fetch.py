@@ -14,11 +14,12 @@ from itertools import groupby
 
 from dicomweb_server.catalog.base import Catalog
 from dicomweb_server.ingest.receive import Receive
-from dicomweb_server.model.errors import BackendFailed, DicomwebError, NotFound
+from dicomweb_server.model.errors import BackendFailed, DicomwebError, NotFound, OutOfResources
 from dicomweb_server.model.ids import InstanceKey, Scope, SeriesKey
 from dicomweb_server.model.messages import Ticket
 from dicomweb_server.model.records import Door, Origin, Outcome
 from dicomweb_server.model.results import DONE, Again, Failed, Result
+from dicomweb_server.model.states import State
 from dicomweb_server.signals.base import CHANGED, Signals
 from dicomweb_server.sources.base import Source
 
@@ -92,7 +93,10 @@ class Fetch:
         return {key: self._failed(key, late) if key in missing else DONE for key in keys}
 
     def _failed(self, key: InstanceKey, error: DicomwebError) -> Result:
+        if isinstance(error, OutOfResources):
+            self.catalog.pulling.put_off(key, reason=str(error))
+            return Failed(error)
         passing = isinstance(error, BackendFailed) and error.passing
         state = self.catalog.pulling.failed(key, reason=str(error), final=not passing, attempts=self.attempts)
         self.signals.announce(CHANGED, f"{key.study}/{key.series}/{key.instance}")
-        return DONE if state is None else Failed(error)
+        return DONE if state is None else Failed(error, final=state is State.FAILED)

@@ -22,6 +22,8 @@ class Failed:
     """It did not work; the policy of the worker decides what follows."""
 
     error: Exception
+    final: bool = False
+    """Whether the row says already that it is given up."""
 
 
 Result = Done | Again | Failed

@@ -11,6 +11,7 @@ from pathlib import Path
 from dicomweb_server.model.errors import BackendFailed, OutOfResources
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+_NOT_NOW = frozenset({errno.EROFS, errno.EACCES})
 
 _SYNC_FILE_RANGE_WRITE = 2
 
@@ -19,8 +20,8 @@ def translated(error: OSError) -> BackendFailed:
     """What an OSError means to the rooms above; names no path."""
     if error.errno in _FULL:
         return OutOfResources("no space left for objects")
-    if error.errno == errno.EROFS:
-        return BackendFailed("the object folder is read-only", passing=True)
+    if error.errno in _NOT_NOW:
+        return OutOfResources("the object folder may not be written now")
     return BackendFailed(f"the object folder failed: {os.strerror(error.errno or 0)}")
 
 

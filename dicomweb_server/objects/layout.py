@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from dicomweb_server.model.ids import DEFAULT_TENANT, InstanceKey, Scope, SeriesKey, StudyKey, is_uid
 
+_ROOMS = frozenset({"instances", "series", "thumbnails", "htj2k"})
+
 
 def instance(key: InstanceKey, version: str) -> str:
     return f"{_root(key)}instances/{_path(key)}-{version}.dcm"
@@ -32,6 +34,15 @@ def made_from(object_key: str) -> list[str]:
     if not instances or not path.endswith(".dcm"):
         return []
     return [f"{root}thumbnails/{path.removesuffix('.dcm')}.jpg", f"{root}htj2k/{path}"]
+
+
+def study_of(object_key: str) -> StudyKey | None:
+    """The study an object belongs to; None for what is no object of a study."""
+    parts = object_key.split("/")
+    tenant = DEFAULT_TENANT
+    if parts[0] == "tenants" and len(parts) > 2:
+        tenant, parts = parts[1], parts[2:]
+    return StudyKey(parts[1], tenant) if parts[0] in _ROOMS and len(parts) > 2 else None
 
 
 def series_metadata(key: SeriesKey, etag: str) -> str:

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import ParamSpec, Protocol, TypeVar
-
-from dicomweb_server.model.errors import NotFound
-from dicomweb_server.model.records import Span
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -28,20 +23,11 @@ class Pool(Protocol):
     def close(self) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class FilePart:
-    """Bytes of a file by name and place: what is sent to a pool process instead of the bytes themselves."""
+listeners: list[Callable[[], None]] = []
+"""Who is told by ``image_done``: the process that runs the call, if it is one of a pool."""
 
-    path: str
-    spans: tuple[Span, ...]
 
-    def read(self) -> bytes:
-        """The spans, joined. Raises NotFound when the file is gone; short where its end cuts them off."""
-        try:
-            fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError as error:
-            raise NotFound("the stored object is gone") from error
-        try:
-            return b"".join(os.pread(fd, span.length, span.start) for span in self.spans)
-        finally:
-            os.close(fd)
+def image_done() -> None:
+    """Said by work on many images in one call: one more is done, and the time limit begins anew for the next."""
+    for told in listeners:
+        told()

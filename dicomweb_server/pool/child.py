@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from dicomweb_server.model.errors import BackendFailed, DicomwebError
+from dicomweb_server.pool import base
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +59,7 @@ def main(pipe: Connection, memory: int, idle_seconds: float) -> None:
     # What pydicom warns of, it quotes: that is no business of a log
     warnings.simplefilter("ignore")
     _limit(memory)
+    base.listeners.append(lambda: pipe.send_bytes(b""))
     while pipe.poll(idle_seconds):
         try:
             work, args, kwargs = pipe.recv()

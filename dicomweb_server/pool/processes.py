@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -36,8 +37,9 @@ MOST_WAITING = 512
 class ProcessPool:
     """At most ``processes`` killable processes.
 
-    Each may take ``memory`` bytes of address space beyond what it starts with, and ``seconds`` for one call. The pool
-    must be made before the process that owns it starts threads only if ``method`` is spawn: a fork server is safe.
+    Each may take ``memory`` bytes of address space beyond what it starts with, and ``seconds`` for one image; a call
+    that works on many, ``longest_seconds`` for all. The pool must be made before the process that owns it starts
+    threads only if ``method`` is spawn: a fork server is safe.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class ProcessPool:
         *,
         processes: int = 2,
         seconds: float = 30.0,
+        longest_seconds: float = 600.0,
         memory: int = 2 << 30,
         idle_seconds: float = 60.0,
         method: str = "forkserver",
@@ -55,6 +58,7 @@ class ProcessPool:
         if method == "forkserver" and preload:
             self._context.set_forkserver_preload(list(preload))
         self._seconds = seconds
+        self._longest_seconds = longest_seconds
         self._memory = memory
         self._idle_seconds = idle_seconds
         self._free = threading.BoundedSemaphore(processes)
@@ -99,7 +103,7 @@ class ProcessPool:
     def _answer(self, call: tuple[Any, ...]) -> Answer:
         while True:
             worker = self._take()
-            answer = worker.ask(call, self._seconds)
+            answer = worker.ask(call, self._seconds, self._longest_seconds)
             if answer is None:
                 # It left for idleness just as the work was sent: the work was not begun
                 self._drop(worker)
@@ -153,17 +157,23 @@ class _Worker:
     def pid(self) -> int:
         return self._process.pid or 0
 
-    def ask(self, call: tuple[Any, ...], seconds: float) -> Answer | None:
+    def ask(self, call: tuple[Any, ...], seconds: float, longest: float) -> Answer | None:
         """The answer to ``call``; None when the process had left before it took the call."""
         try:
             self._pipe.send(call)
         except OSError:
             return None
         try:
-            if not self._pipe.poll(seconds):
-                self.kill()
-                return Answer.failed(f"killed after {seconds:g} seconds of work on one image")
-            return revived(self._pipe.recv_bytes())
+            began = time.monotonic()
+            while self._pipe.poll(seconds):
+                answer = self._pipe.recv_bytes()
+                if answer:
+                    return revived(answer)
+                if time.monotonic() - began > longest:
+                    self.kill()
+                    return Answer.failed(f"killed after {longest:g} seconds of work on many images")
+            self.kill()
+            return Answer.failed(f"killed after {seconds:g} seconds of work on one image")
         except (EOFError, OSError):
             self._process.join(_SETTLE_SECONDS)
             if self._process.exitcode == 0:

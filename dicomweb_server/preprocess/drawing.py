@@ -6,16 +6,30 @@ Decoders are loaded there only: the process that sends the work needs this modul
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from dicomweb_server.model.errors import DicomwebError
+from dicomweb_server.pool.base import image_done
 
+GONE = "the instance is no longer here"
 HTJ2K = "1.2.840.10008.1.2.4.202"
 """With RPCL progression, so that the first part of a stream is a small picture (PS3.5 A.4.12)."""
 
 
-def draw_all(paths: Sequence[str]) -> list[bytes | str]:
-    """A JPEG for each file, or the reason why there is none."""
-    return [_drawn(path) for path in paths]
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """The picture of an instance, and why it is an icon only, or none at all."""
+
+    jpeg: bytes | None
+    reason: str | None = None
+
+
+def draw_all(paths: Sequence[str]) -> list[Drawn]:
+    found = []
+    for path in paths:
+        found.append(_drawn(path))
+        image_done()
+    return found
 
 
 def write_htj2k(path: str, draft: str) -> str | None:
@@ -23,20 +37,20 @@ def write_htj2k(path: str, draft: str) -> str | None:
     from dicomweb_server.dicom.drawing import transcode_file
 
     try:
-        transcode_file(path, draft, HTJ2K)
+        transcode_file(path, draft, HTJ2K, after_each=image_done)
     except DicomwebError as error:
         return str(error)
     except FileNotFoundError:
-        return "the instance is no longer here"
+        return GONE
     return None
 
 
-def _drawn(path: str) -> bytes | str:
-    from dicomweb_server.dicom.drawing import draw_thumbnail
+def _drawn(path: str) -> Drawn:
+    from dicomweb_server.dicom.drawing import thumbnail_or_icon
 
     try:
-        return draw_thumbnail(path)
+        return Drawn(*thumbnail_or_icon(path))
     except DicomwebError as error:
-        return str(error)
+        return Drawn(None, str(error))
     except FileNotFoundError:
-        return "the instance is no longer here"
+        return Drawn(None, GONE)

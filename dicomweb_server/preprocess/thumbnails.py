@@ -1,7 +1,11 @@
 """What needs the pixels of a stored instance: its picture. Then it is ready.
 
 An instance whose pixels cannot be decoded is ready too, with its icon: it can be searched and retrieved, and the reason
-stands in its row. Only what breaks the decoder process itself is tried again and given up as a dead letter.
+stands in its row. Only what breaks the decoder process itself is tried again and given up as a dead letter: it may have
+been killed for something else.
+
+Whatever happens to the instance meanwhile, rows are moved by the version that was drawn, and what was made of one that
+has left goes with it.
 """
 
 from __future__ import annotations
@@ -18,7 +22,6 @@ from dicomweb_server.model.ids import InstanceKey, Scope
 from dicomweb_server.model.messages import Ticket
 from dicomweb_server.model.records import Version
 from dicomweb_server.model.results import DONE, Failed, Result
-from dicomweb_server.model.states import State
 from dicomweb_server.objects import layout
 from dicomweb_server.objects.base import ObjectStore, Staged
 from dicomweb_server.pool.base import Pool
@@ -52,24 +55,27 @@ class Preprocess:
             pictures = self.pool.run_blocking(draw_all, [path for _, path in files])
         except BackendFailed as error:
             if len(versions) == 1:
-                return {versions[0].key: Failed(error)}
+                return {versions[0].key: Failed(_passing(error))}
             # One of them broke the process: alone, the others pass.
             return {key: result for version in versions for key, result in self._some([version]).items()}
         for (version, _), picture in zip(files, pictures, strict=True):
-            self._keep(version, picture)
+            self._keep(version, picture.jpeg)
         if self.htj2k:
             for version, path in files:
                 self._keep_htj2k(version, path)
-        keys = [version.key for version in versions]
-        self._ready(keys)
-        return dict.fromkeys(keys, DONE)
+        reasons = {
+            version.key: picture.reason for (version, _), picture in zip(files, pictures, strict=True) if picture.reason
+        }
+        for key, reason in reasons.items():
+            log.warning("no thumbnail of instance %s: %s", key.instance, reason)
+        current = self.catalog.progress.drawn(versions, reasons)
+        self._forget([version for version, still in zip(versions, current, strict=True) if not still])
+        return {version.key: DONE for version in versions}
 
-    def _ready(self, keys: list[InstanceKey]) -> None:
-        """What had been given up before, and was sent again, is no longer failed."""
-        moved = self.catalog.progress.move_all(keys, State.READY, only_from=[State.STORED])
-        left = [key for key, done in zip(keys, moved, strict=True) if not done]
-        if left and any(self.catalog.progress.move_all(left, State.STORED, only_from=[State.FAILED])):
-            self.catalog.progress.move_all(left, State.READY, only_from=[State.STORED])
+    def _forget(self, left: Sequence[Version]) -> None:
+        """Replaced, deleted or evicted while it was drawn: nobody removes what was made of it afterwards but us."""
+        made = [layout.thumbnail(each.key, each.version) for each in left]
+        self.objects.delete([*made, *(layout.htj2k(each.key, each.version) for each in left)])
 
     def _keep_htj2k(self, version: Version, path: str) -> None:
         """Nobody needs it: where it cannot be made, the stored form is all there is."""
@@ -87,11 +93,15 @@ class Preprocess:
         if reason is not None:
             log.warning("no HTJ2K form of instance %s: %s", version.key.instance, reason)
 
-    def _keep(self, version: Version, picture: bytes | str) -> None:
-        if isinstance(picture, str):
-            log.warning("no thumbnail of instance %s: %s", version.key.instance, picture)
+    def _keep(self, version: Version, jpeg: bytes | None) -> None:
+        """Where it cannot be kept it is drawn when somebody asks."""
+        if jpeg is None:
             return
         try:
-            self.objects.replace(layout.thumbnail(version.key, version.version), picture, durable=False)
+            self.objects.replace(layout.thumbnail(version.key, version.version), jpeg, durable=False)
         except DicomwebError as error:
             log.warning("the thumbnail of instance %s was not kept: %s", version.key.instance, error)
+
+
+def _passing(error: BackendFailed) -> BackendFailed:
+    return error if error.passing else BackendFailed(str(error), passing=True)

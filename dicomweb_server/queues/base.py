@@ -8,6 +8,9 @@ from typing import Protocol
 
 from dicomweb_server.model.messages import Band, Kind, Lease, Ticket
 
+FAR_SECONDS = 86_400.0
+"""Nobody leases or delays for so long: what ends later was given before the clock was set back, and is over now."""
+
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
@@ -37,8 +40,14 @@ class Queue(Protocol):
     def put(self, tickets: Sequence[Ticket]) -> None:
         """Durable on return. A ticket like one already waiting is merged with it, keeping the higher band."""
 
+    def put_missing(self, tickets: Sequence[Ticket]) -> int:
+        """Put those of which there is none, waiting, leased or dead; how many. What waits keeps its band and delay."""
+
     def take(self, worker: str, *, kinds: Sequence[Kind], limit: int, lease_seconds: float) -> list[Lease]:
-        """Lease up to ``limit`` tickets, highest band first, fair inside a band; may be empty."""
+        """Lease up to ``limit`` tickets, highest band first, fair inside a band; may be empty.
+
+        A ticket whose lease ran out comes first and alone, so that one that ends its workers takes no other along.
+        """
 
     def extend(self, worker: str, *, lease_seconds: float) -> int:
         """One heartbeat for every lease the worker holds; returns how many."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from dicomweb_server.model.ids import Scope
 from dicomweb_server.model.messages import Band, Kind, Lease, Ticket
-from dicomweb_server.queues.base import DeadLetter, Queue, QueueStats
+from dicomweb_server.queues.base import FAR_SECONDS, DeadLetter, Queue, QueueStats
 
 
 @dataclass(slots=True)
@@ -45,17 +45,25 @@ class MemoryQueue:
         with self._lock:
             self._put(tickets)
 
+    def put_missing(self, tickets: Sequence[Ticket]) -> int:
+        with self._lock:
+            known = {(entry.ticket.kind, entry.ticket.key) for entry in self._entries.values()}
+            lost = [ticket for ticket in tickets if (ticket.kind, ticket.key) not in known]
+            before = len(self._entries)
+            self._put(lost)
+            return len(self._entries) - before
+
     def take(self, worker: str, *, kinds: Sequence[Kind], limit: int, lease_seconds: float) -> list[Lease]:
         now = self._now()
         with self._lock:
             mine = [entry for entry in self._entries.values() if entry.ticket.kind in kinds and entry.died is None]
-            lapsed = [entry for entry in mine if entry.worker is not None and entry.until < now]
-            due = [entry for entry in mine if entry.worker is None and entry.ticket.not_before <= now]
-            chosen = [*sorted(lapsed, key=lambda entry: entry.until), *sorted(due, key=_order)][: max(0, limit)]
+            lapsed = [entry for entry in mine if entry.worker is not None and _over(entry.until, now)]
+            due = [entry for entry in mine if entry.worker is None and _over(entry.ticket.not_before, now)]
+            chosen = (sorted(lapsed, key=_lapse)[:1] or sorted(due, key=_order))[: max(0, limit)]
             for entry in chosen:
                 entry.worker, entry.until = worker, now + lease_seconds
                 entry.attempt += 1
-            return [Lease(entry.id, entry.ticket, entry.attempt, entry.until) for entry in sorted(chosen, key=_order)]
+            return [Lease(entry.id, entry.ticket, entry.attempt, entry.until) for entry in chosen]
 
     def extend(self, worker: str, *, lease_seconds: float) -> int:
         now = self._now()
@@ -116,7 +124,7 @@ class MemoryQueue:
         now = self._now()
         with self._lock:
             entries = list(self._entries.values())
-        due = [entry for entry in entries if entry.waiting and entry.ticket.not_before <= now]
+        due = [entry for entry in entries if entry.waiting and _over(entry.ticket.not_before, now)]
         waiting = {band: sum(entry.ticket.band is band for entry in due) for band in Band}
         since = [max(entry.created, entry.ticket.not_before) for entry in due]
         return QueueStats(
@@ -137,7 +145,7 @@ class MemoryQueue:
         turns: dict[tuple[str, ...], int] = {}
         numbered = []
         for ticket in merged.values():
-            lane = (ticket.band, *_study(ticket))
+            lane = (ticket.kind, ticket.band, *_study(ticket))
             turns[lane] = (turns[lane] if lane in turns else self._last_turn(lane)) + 1
             numbered.append((ticket, turns[lane]))
         for ticket, turn in sorted(numbered, key=lambda each: _name(each[0])):
@@ -154,10 +162,14 @@ class MemoryQueue:
 
     def _last_turn(self, lane: tuple[str, ...]) -> int:
         """Studies take turns: the last of this study, and no less than the one before what is next."""
-        band, *study = lane
-        all_of_band = [entry for entry in self._entries.values() if entry.ticket.band == band and entry.died is None]
-        of_study = [entry.turn for entry in all_of_band if _study(entry.ticket) == tuple(study)]
-        first = min((entry.turn for entry in all_of_band if entry.waiting), default=1)
+        kind, band, *study = lane
+        beside = [
+            entry
+            for entry in self._entries.values()
+            if (entry.ticket.kind, entry.ticket.band) == (kind, band) and entry.died is None
+        ]
+        of_study = [entry.turn for entry in beside if _study(entry.ticket) == tuple(study)]
+        first = min((entry.turn for entry in beside if entry.waiting), default=1)
         return max(max(of_study, default=0), first - 1)
 
     def _twins(self, ticket: Ticket) -> Iterable[_Entry]:
@@ -184,6 +196,14 @@ def _study(ticket: Ticket) -> tuple[str, str]:
 def _name(ticket: Ticket) -> tuple[str, ...]:
     key = ticket.key
     return ticket.kind, key.tenant, key.study, getattr(key, "series", ""), getattr(key, "instance", "")
+
+
+def _over(until: float, now: float) -> bool:
+    return not now < until <= now + FAR_SECONDS
+
+
+def _lapse(entry: _Entry) -> tuple[float, int]:
+    return entry.until, entry.id
 
 
 def _order(entry: _Entry) -> tuple[str, int, int]:

@@ -7,7 +7,7 @@ is one; while one is leased, an equal one may be put and waits for its turn.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -16,13 +16,24 @@ from sqlalchemy import Connection, Select, bindparam
 
 from dicomweb_server.model.ids import InstanceKey, Scope, SeriesKey, StudyKey
 from dicomweb_server.model.messages import Band, Kind, Lease, Ticket
-from dicomweb_server.queues.base import DeadLetter, Queue, QueueStats
+from dicomweb_server.queues.base import FAR_SECONDS, DeadLetter, Queue, QueueStats
+
+TOGETHER = 500
+"""Tickets put in one transaction."""
 
 
 class Rows(Protocol):
     """What the queue needs of a Dialect."""
 
     def lock_free(self, statement: Select[Any]) -> Select[Any]: ...
+
+
+class Enqueue(Protocol):
+    """Writes tickets within a transaction."""
+
+    def __call__(self, connection: Connection, tickets: Sequence[Ticket]) -> None: ...
+
+    def missing(self, connection: Connection, tickets: Sequence[Ticket]) -> int: ...
 
 
 class Database(Protocol):
@@ -35,7 +46,8 @@ class Database(Protocol):
 
     def read(self) -> AbstractContextManager[Connection]: ...
 
-    def enqueue(self, connection: Connection, tickets: Sequence[Ticket]) -> None: ...
+    @property
+    def enqueue(self) -> Enqueue: ...
 
 
 _IDENTITY = "id kind tenant study_uid series_uid instance_uid"
@@ -45,10 +57,14 @@ _ticket = sa.table("ticket", *(sa.column(name) for name in f"{_IDENTITY} {_COURS
 
 _c = _ticket.c
 _WAITING = sa.and_(_c.worker.is_(None), _c.died.is_(None))
-_DUE = sa.and_(_WAITING, _c.not_before <= bindparam("now"), _c.kind.in_(bindparam("kinds", expanding=True)))
+_HELD_OR_DEAD = sa.or_(_c.worker.is_not(None), _c.died.is_not(None))
+_DUE = sa.and_(_WAITING, sa.or_(_c.not_before <= bindparam("now"), _c.not_before > bindparam("far")))
 _LAPSED = sa.and_(
-    _c.worker.is_not(None), _c.lease_until < bindparam("now"), _c.kind.in_(bindparam("kinds", expanding=True))
+    _c.worker.is_not(None),
+    sa.or_(_c.lease_until < bindparam("now"), _c.lease_until > bindparam("far")),
+    _c.kind.in_(bindparam("kinds", expanding=True)),
 )
+_OF_KIND = sa.and_(_DUE, _c.kind == bindparam("kind"))
 _KEY = (_c.kind, _c.tenant, _c.study_uid, _c.series_uid, _c.instance_uid)
 _TICKET = (*_KEY, _c.band, _c.not_before)
 _MINE = sa.and_(_c.id == bindparam("row"), _c.worker == bindparam("holder"), _c.attempt == bindparam("tries"))
@@ -59,11 +75,18 @@ class SqlQueue:
         self._database = database
         self._now = now
         free = database.dialect.lock_free
-        lapsed = free(sa.select(_c.id).where(_LAPSED).order_by(_c.lease_until).limit(bindparam("most")))
-        due = free(sa.select(_c.id).where(_DUE).order_by(_c.band, _c.turn, _c.id).limit(bindparam("most")))
-        self._lapsed = self._taking(lapsed)
-        self._due = self._taking(due)
-        self._any = sa.select(sa.exists(sa.select(_c.id).where(_DUE)) | sa.exists(sa.select(_c.id).where(_LAPSED)))
+        self._lapsed = free(sa.select(_c.id).where(_LAPSED).order_by(_c.lease_until, _c.id).limit(1))
+        # One kind at a time: its tickets lie in their order in an index, those of several kinds do not.
+        first = sa.select(_c.band, _c.turn, _c.id).where(_OF_KIND).order_by(_c.band, _c.turn, _c.id)
+        self._due = free(first.limit(bindparam("most")))
+        self._any_due = sa.select(sa.exists(sa.select(_c.id).where(_OF_KIND)))
+        self._any_lapsed = sa.select(sa.exists(sa.select(_c.id).where(_LAPSED)))
+        self._lease = (
+            sa.update(_ticket)
+            .where(_c.id.in_(bindparam("ids", expanding=True)))
+            .values(worker=bindparam("holder"), lease_until=bindparam("until"), attempt=_c.attempt + 1)
+            .returning(_c.id, *_TICKET, _c.attempt, _c.turn)
+        )
         self._extend = (
             sa.update(_ticket)
             .where(_c.worker == bindparam("holder"), _c.lease_until >= bindparam("now"))
@@ -79,17 +102,25 @@ class SqlQueue:
             with self._database.write() as connection:
                 self._database.enqueue(connection, tickets)
 
+    def put_missing(self, tickets: Sequence[Ticket]) -> int:
+        with self._database.read() as connection:
+            known = {(row.kind, _scope(row)) for row in connection.execute(sa.select(*_KEY).where(_HELD_OR_DEAD))}
+        lost = [each for each in tickets if (each.kind.value, each.key) not in known]
+        queued = 0
+        for start in range(0, len(lost), TOGETHER):
+            with self._database.write() as connection:
+                queued += self._database.enqueue.missing(connection, lost[start : start + TOGETHER])
+        return queued
+
     def take(self, worker: str, *, kinds: Sequence[Kind], limit: int, lease_seconds: float) -> list[Lease]:
         now = self._now()
-        chosen: dict[str, Any] = {"now": now, "kinds": [kind.value for kind in kinds]}
-        with self._database.read() as connection:
-            if limit < 1 or not connection.execute(self._any, chosen).scalar():
-                return []
-        chosen |= {"holder": worker, "until": now + lease_seconds, "most": limit}
+        moment: dict[str, Any] = {"now": now, "far": now + FAR_SECONDS, "kinds": [kind.value for kind in kinds]}
+        if limit < 1 or not self._has_any(moment):
+            return []
         with self._database.write(durable=False) as connection:
-            rows = list(connection.execute(self._lapsed, chosen))
-            if len(rows) < limit:
-                rows += connection.execute(self._due, {**chosen, "most": limit - len(rows)})
+            ids = self._chosen(connection, moment, limit)
+            bound = {"ids": ids, "holder": worker, "until": now + lease_seconds}
+            rows = list(connection.execute(self._lease, bound)) if ids else []
         rows.sort(key=lambda row: (row.band, row.turn, row.id))
         return [Lease(f"{row.id}:{worker}", _ticket_of(row), row.attempt, now + lease_seconds) for row in rows]
 
@@ -160,13 +191,23 @@ class SqlQueue:
         waiting = {Band(band): count for band, count, _ in bands}
         return QueueStats(waiting, delayed, leased, dead, max(0.0, now - oldest))
 
-    def _taking(self, some: Select[Any]) -> Any:
-        return (
-            sa.update(_ticket)
-            .where(_c.id.in_(some))
-            .values(worker=bindparam("holder"), lease_until=bindparam("until"), attempt=_c.attempt + 1)
-            .returning(_c.id, *_TICKET, _c.attempt, _c.turn)
-        )
+    def _has_any(self, moment: Mapping[str, Any]) -> bool:
+        """Looked for without a lock: most workers find nothing, most of the time."""
+        with self._database.read() as connection:
+            return bool(connection.execute(self._any_lapsed, moment).scalar()) or any(
+                connection.execute(self._any_due, {**moment, "kind": kind}).scalar() for kind in moment["kinds"]
+            )
+
+    def _chosen(self, connection: Connection, moment: Mapping[str, Any], limit: int) -> list[int]:
+        lapsed = connection.execute(self._lapsed, moment).scalar()
+        if lapsed is not None:
+            return [lapsed]
+        found = [
+            tuple(row)
+            for kind in moment["kinds"]
+            for row in connection.execute(self._due, {**moment, "kind": kind, "most": limit})
+        ]
+        return [row_id for _, _, row_id in sorted(found)[:limit]]
 
     def _has_twin(self, connection: Connection, ticket: Ticket) -> bool:
         same = zip(_KEY, (ticket.kind.value, ticket.key.tenant, *_uids(ticket.key)), strict=True)

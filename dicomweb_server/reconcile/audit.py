@@ -6,13 +6,14 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import groupby
 from pathlib import Path
 
-from dicomweb_server.catalog.base import Catalog, HeldObject
+from dicomweb_server.catalog.base import Catalog, HeldDocument, HeldObject, SeriesProgress
 from dicomweb_server.dicom.derive import derive
 from dicomweb_server.dicom.source import FileSource
 from dicomweb_server.model.errors import DicomwebError, NotFound
-from dicomweb_server.model.ids import InstanceKey
+from dicomweb_server.model.ids import InstanceKey, SeriesKey, StudyKey
 from dicomweb_server.objects import layout
 from dicomweb_server.objects.base import ObjectStore
 
@@ -34,8 +35,8 @@ class Flaw(StrEnum):
 class Found:
     flaw: Flaw
     object_key: str
-    key: InstanceKey | None = None
-    """Of which instance it is; None where nobody names it."""
+    key: InstanceKey | SeriesKey | None = None
+    """Whose it is: that of an instance, or the document of a series; None where nobody names it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,20 +52,46 @@ class Audit:
             flaw = self._flaw(held, digests)
             if flaw is not None:
                 yield Found(flaw, held.object_key, held.key)
+        for document in self.catalog.inventory.documents():
+            if self._is_lost(document):
+                yield Found(Flaw.MISSING, document.object_key, document.key)
         yield from (Found(Flaw.ORPHAN, name) for name in self.orphans())
 
-    def orphans(self) -> list[str]:
-        """Files, pictures and documents that no row names. Listed first, asked for afterwards: rows come later."""
+    def orphans(self) -> Iterator[str]:
+        """Files, pictures and documents that no row names, study by study.
+
+        Listed first, asked for afterwards: rows come later.
+        """
         oldest = self.now() - self.grace_seconds
-        found = [info.key for info in self.objects.list() if _of_catalog(info.key) and info.modified < oldest]
-        if not found:
-            return []
+        for study, listed in groupby(self.objects.list(), key=lambda info: layout.study_of(info.key)):
+            found = [info.key for info in listed if info.modified < oldest]
+            if found and study is not None:
+                owned = self._owned(study)
+                yield from (name for name in found if name not in owned)
+
+    def _owned(self, study: StudyKey) -> set[str]:
         owned = set()
-        for held in self.catalog.inventory.objects():
+        for held in self.catalog.inventory.objects(study):
             owned |= {held.object_key, *layout.made_from(held.object_key)}
-        for document in self.catalog.inventory.documents():
-            owned |= {document, document + ".gz"}
-        return [name for name in found if name not in owned]
+        for document in self.catalog.inventory.documents(study):
+            owned |= {document.object_key, document.object_key + ".gz"}
+        return owned
+
+    def _is_lost(self, document: HeldDocument) -> bool:
+        try:
+            self.objects.stat(document.object_key)
+        except NotFound:
+            return any(
+                progress.document is not None and progress.document.object_key == document.object_key
+                for progress in self._progress(document.key)
+            )
+        return False
+
+    def _progress(self, key: SeriesKey) -> list[SeriesProgress]:
+        try:
+            return [self.catalog.holdings.series_progress(key)]
+        except NotFound:
+            return []
 
     def _flaw(self, held: HeldObject, digests: bool) -> Flaw | None:
         try:
@@ -85,7 +112,3 @@ class Audit:
                 return derive(source).digest == held.digest
         except (DicomwebError, OSError):
             return False
-
-
-def _of_catalog(name: str) -> bool:
-    return bool({"instances", "series", "thumbnails", "htj2k"} & set(name.split("/")[:3]))

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dicomweb_server.catalog.base import Catalog
+from dicomweb_server.catalog.base import Catalog, Reread
 from dicomweb_server.dicom.derive import derive
 from dicomweb_server.dicom.source import FileSource
 from dicomweb_server.model.errors import DicomwebError, NotFound
@@ -38,13 +38,19 @@ class Reindex:
 
     def study(self, key: StudyKey) -> int:
         """How many instances were derived anew."""
+        found = self.read(key)
+        self.catalog.mending.rederive(key, found)
+        return len(found)
+
+    def read(self, key: StudyKey) -> list[Reread]:
+        """What can be read of a study; nothing when it is gone."""
         try:
             versions = self.catalog.holdings.versions(key)
         except NotFound:
-            return 0
-        found = [derived for version in versions if (derived := self._derived(version)) is not None]
-        self.catalog.mending.rederive(key, found)
-        return len(found)
+            return []
+        return [
+            Reread(version.version, derived) for version in versions if (derived := self._derived(version)) is not None
+        ]
 
     def _derived(self, version: Version) -> Derived | None:
         path = self.objects.local(version.object_key)

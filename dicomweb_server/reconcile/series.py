@@ -39,6 +39,8 @@ def rest_in(progress: SeriesProgress, *, now: float, quiet_seconds: float) -> fl
         return None
     if not progress.pushed:
         return 0.0
+    if progress.last_arrival > now:
+        return 0.0  # the clock was set back
     return max(0.0, progress.last_arrival + quiet_seconds - now)
 
 

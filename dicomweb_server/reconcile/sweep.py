@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import secrets
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 from dicomweb_server.catalog.base import Catalog
+from dicomweb_server.model.ids import SeriesKey
 from dicomweb_server.notices.base import Notice, Notices, Subject
 from dicomweb_server.objects.base import ObjectStore
 from dicomweb_server.queues.base import Queue
@@ -19,7 +21,7 @@ from dicomweb_server.signals.base import TICKETS, Signals
 log = logging.getLogger(__name__)
 
 LEASE_SECONDS = 600.0
-"""Longer than a sweep takes; whoever died holds it no longer."""
+"""Longer than a sweep takes; whoever died in the middle of one holds it no longer."""
 STALE_SECONDS = 24 * 3600.0
 """An arrival that nobody wrote to for so long was left by a process that is gone."""
 ORPHANS_SECONDS = 24 * 3600.0
@@ -41,20 +43,35 @@ class Sweep:
     stuck_seconds: float = 0.0
     """After how long without an arrival somebody is told of a series that is being fetched; 0 never."""
     now: Callable[[], float] = time.time
-    _listed: float = field(default=0.0, init=False)
+    _told: set[SeriesKey] = field(default_factory=set, init=False)
+    """The stuck series somebody was told of."""
 
     def __call__(self) -> None:
         """Only one at a time, wherever it runs."""
         if not self.catalog.mending.take_lease("sweep", self.holder, seconds=LEASE_SECONDS):
             return
+        try:
+            self._sweep()
+        finally:
+            self.catalog.mending.take_lease("sweep", self.holder, seconds=0.0)
+
+    def _sweep(self) -> None:
         self.find_lost()
         self.tell_of_stuck()
         if self.tombstones_seconds:
             self.catalog.mending.forget_tombstones(before=self.now() - self.tombstones_seconds)
         self.remove_stale()
-        if self.now() - self._listed >= ORPHANS_SECONDS:
-            self.remove_orphans()
-            self._listed = self.now()
+        self._sweep_objects()
+
+    def _sweep_objects(self) -> None:
+        """Once a day, however many workers there are and however often they start: nobody takes that lease again."""
+        mending, holder = self.catalog.mending, secrets.token_hex(4)
+        if mending.take_lease("orphans", holder, seconds=ORPHANS_SECONDS):
+            try:
+                self.remove_orphans()
+            except BaseException:
+                mending.take_lease("orphans", holder, seconds=0.0)
+                raise
 
     def find_lost(self) -> int:
         """Queue work that the rows want done and nobody has a ticket for; how much."""
@@ -66,14 +83,16 @@ class Sweep:
         return queued
 
     def tell_of_stuck(self) -> int:
-        """Tell a person of series to which nothing comes any more though it should; how many."""
+        """Tell a person of series to which nothing comes any more though it should, once each time; how many."""
         if not self.stuck_seconds or self.notices is None:
             return 0
         found = self.catalog.mending.stuck(before=self.now() - self.stuck_seconds)
-        for key in found:
+        new = [key for key in found if key not in self._told]
+        self._told = set(found)
+        for key in new:
             text = "a series is being fetched, and nothing of it came for long; its source may need a look"
             self.notices.send(Notice(Subject.SERIES_STUCK, key.series, text, {"study": key.study}))
-        return len(found)
+        return len(new)
 
     def remove_stale(self) -> int:
         """Remove arrivals that were never handed over."""
@@ -89,8 +108,10 @@ class Sweep:
 
     def remove_orphans(self) -> int:
         """Remove objects that no row names and that are older than any transaction on its way."""
-        orphans = Audit(self.objects, self.catalog, now=self.now).orphans()
-        self.objects.delete(orphans)
-        if orphans:
-            log.warning("%d objects that belonged to nobody are removed", len(orphans))
-        return len(orphans)
+        removed = 0
+        for orphan in Audit(self.objects, self.catalog, now=self.now).orphans():
+            self.objects.delete([orphan])
+            removed += 1
+        if removed:
+            log.warning("%d objects that belonged to nobody are removed", removed)
+        return removed

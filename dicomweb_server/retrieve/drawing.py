@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from dicomweb_server.pool.base import image_done
+
 if TYPE_CHECKING:
     from dicomweb_server.dicom.rendering.request import Rendering
 
@@ -80,7 +82,7 @@ def instance(path: str, draft: str, syntax: str) -> None:
     """The whole file in another transfer syntax, written to ``draft``."""
     from dicomweb_server.dicom.drawing import transcode_file
 
-    transcode_file(path, draft, syntax)
+    transcode_file(path, draft, syntax, after_each=image_done)
 
 
 def card(modality: str, width: int, height: int, media_type: str) -> bytes:

@@ -7,7 +7,6 @@ origin can send unasked. ``openapi.json`` describes all of it and is made from t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,13 +14,14 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dicomweb_server.catalog.base import SeriesProgress, Standing
-from dicomweb_server.model.errors import BadRequest, NotFound
+from dicomweb_server.catalog.base import Catalog
+from dicomweb_server.model.errors import BadRequest
 from dicomweb_server.model.ids import InstanceKey, SeriesKey, StudyKey
-from dicomweb_server.model.states import State, roll_up
+from dicomweb_server.model.states import State
 from dicomweb_server.queues.base import DeadLetter
+from dicomweb_server.retrieve import standing
 from dicomweb_server.signals.base import TICKETS
-from dicomweb_server.web import collections, openapi, params, steering
+from dicomweb_server.web import collections, openapi, operations, params, steering
 from dicomweb_server.web.operating import check_json, json_answer, page_of, queue_of
 from dicomweb_server.web.resource import Handler
 from dicomweb_server.web.services import services_of
@@ -39,6 +39,8 @@ class Operation:
     answer: str
     """Name of the schema of its answer."""
     paged: bool = False
+    state: bool = False
+    """Whether it takes the name of a state."""
     body: str = ""
     """Name of the schema of its request body."""
     status: int = 200
@@ -60,32 +62,31 @@ async def description(request: Request) -> Response:
 
 
 async def study(request: Request) -> Response:
-    """Counts and states of a study and of its series"""
-    key = params.study_key(request)
-    found = await asyncio.to_thread(services_of(request).catalog.holdings.series_of, key)
-    counts = _sum([each.counts for each in found])
-    return json_answer({"study": key.study, **_counted(counts), "series": [_series(each) for each in found]})
+    """Counts, states and reasons of a study and of its series"""
+    return json_answer(await asyncio.to_thread(standing.of_study, _catalog(request), params.study_key(request)))
 
 
 async def series(request: Request) -> Response:
-    """Counts of a series, and the state of each of its instances"""
-    key = params.series_key(request)
-    catalog = services_of(request).catalog
-    progress = await asyncio.to_thread(catalog.holdings.series_progress, key)
+    """The same of a series, and the state of each of its instances"""
     limit, offset = page_of(request)
-    standing = await asyncio.to_thread(catalog.progress.standing, key, limit=limit, offset=offset)
-    due = await asyncio.to_thread(catalog.mending.due, key)
-    return json_answer({**_series(progress), "instances": [_instance(each, due) for each in standing]})
+    key = params.series_key(request)
+    return json_answer(await asyncio.to_thread(standing.of_series, _catalog(request), key, limit=limit, offset=offset))
 
 
 async def instance(request: Request) -> Response:
     """The state of one instance"""
-    key = params.instance_key(request)
-    catalog = services_of(request).catalog
-    found = await asyncio.to_thread(catalog.progress.standing, key)
-    if not found:
-        raise NotFound(f"no instance {key.instance}")
-    return json_answer(_instance(found[0], await asyncio.to_thread(catalog.mending.due, key)))
+    return json_answer(await asyncio.to_thread(standing.of_instance, _catalog(request), params.instance_key(request)))
+
+
+async def instances(request: Request) -> Response:
+    """Instances of all studies in one state, the failed ones where none is named"""
+    limit, offset = page_of(request)
+    wanted = params.single(request, "state")
+    name = wanted.value.upper() if wanted is not None else State.FAILED.name
+    if name not in State.__members__:
+        raise BadRequest(f"state is one of {', '.join(state.name.lower() for state in State)}")
+    found = await asyncio.to_thread(standing.in_state, _catalog(request), State[name], limit=limit, offset=offset)
+    return json_answer({"instances": found})
 
 
 async def queue(request: Request) -> Response:
@@ -130,6 +131,10 @@ _COLLECTION = collections.PATH + "/{collection}"
 _INSTANCE_PATH = _SERIES_PATH + "/instances/{instance}"
 
 OPERATIONS: dict[str, dict[str, Operation]] = {
+    "/api/v1/status": {"GET": Operation(operations.status, "How much is here, and how far along it is", "Status")},
+    "/api/v1/instances": {
+        "GET": Operation(instances, "Instances in one state, of all studies", "Instances", paged=True, state=True)
+    },
     _STUDY: {"GET": Operation(study, "How far along a study is", "Study")},
     _SERIES_PATH: {"GET": Operation(series, "How far along a series is", "SeriesInstances", paged=True)},
     _INSTANCE_PATH: {"GET": Operation(instance, "How far along an instance is", "Instance")},
@@ -191,47 +196,8 @@ async def _ids(request: Request) -> list[int | str]:
     return list(ids)
 
 
-def _sum(counts: Sequence[dict[State, int]]) -> dict[State, int]:
-    found = dict.fromkeys(State, 0)
-    for each in counts:
-        for state, count in each.items():
-            found[state] += count
-    return found
-
-
-def _counted(counts: dict[State, int]) -> dict[str, Any]:
-    state = roll_up(counts)
-    failed = counts.get(State.FAILED, 0)
-    return {
-        "state": state.name.lower(),
-        "complete_with_failures": bool(failed) and state in (State.READY, State.FAILED),
-        "instances_by_state": {each.name.lower(): counts.get(each, 0) for each in State},
-    }
-
-
-def _series(progress: SeriesProgress) -> dict[str, Any]:
-    return {
-        "study": progress.key.study,
-        "series": progress.key.series,
-        **_counted(progress.counts),
-        "complete": progress.document is not None,
-        "pushed": progress.pushed,
-        "last_arrival": progress.last_arrival,
-    }
-
-
-def _instance(standing: Standing, due: Mapping[InstanceKey, float]) -> dict[str, Any]:
-    return {
-        "study": standing.key.study,
-        "series": standing.key.series,
-        "instance": standing.key.instance,
-        "state": standing.state.name.lower(),
-        "here": standing.here,
-        "attempts": standing.attempts,
-        "reason": standing.reason,
-        "source": standing.source,
-        "next_attempt": due.get(standing.key),
-    }
+def _catalog(request: Request) -> Catalog:
+    return services_of(request).catalog
 
 
 def _letter(letter: DeadLetter) -> dict[str, Any]:

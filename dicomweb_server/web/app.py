@@ -138,7 +138,6 @@ def around() -> list[BaseRoute]:
         "/healthz": Resource(GET=operations.alive),
         "/readyz": Resource(GET=operations.ready),
         "/metrics": Resource(GET=monitoring.figures),
-        "/api/v1/status": Resource(GET=operations.status),
         **{path: Resource(**methods) for path, methods in api.table().items()},
         links.PREFIX + "/{expires}/{signature}/{path:path}": Resource(GET=links.follow),
         viewer.BASE: Resource(GET=viewer.application),

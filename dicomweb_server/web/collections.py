@@ -257,13 +257,10 @@ def _described(catalog: Catalog, known: Collection) -> bytes:
 def _series_of(catalog: Catalog, key: SeriesKey) -> dict[str, Any]:
     """Raises NotFound, Gone."""
     standing = catalog.holdings.series_progress(key)
-    wanted = Query(Level.SERIES, study=key.study, keys=(_named(0x0020000E, key.series),), tenant=key.tenant)
-    matches = catalog.search.find(wanted).matches
-    number = orjson.loads(matches[0]).get("00200011", {}).get("Value", [None])[0] if matches else None
     return {
         "study": key.study,
         "series": key.series,
-        "number": number,
+        "number": standing.number,
         "slices": sum(standing.counts.values()),
         "complete": standing.document is not None,
         **_counted(standing.counts),

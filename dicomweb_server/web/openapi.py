@@ -7,10 +7,15 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from dicomweb_server import __version__
-from dicomweb_server.web.schemas import SCHEMAS
+from dicomweb_server.web.operating import MOST
+from dicomweb_server.web.schemas import SCHEMAS, STATE
 
 if TYPE_CHECKING:
     from dicomweb_server.web.api import Operation
+
+
+def _query(name: str, text: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"name": name, "in": "query", "description": text, "schema": schema}
 
 
 def document(operations: Mapping[str, Mapping[str, Operation]]) -> dict[str, Any]:
@@ -24,6 +29,11 @@ def document(operations: Mapping[str, Mapping[str, Operation]]) -> dict[str, Any
     }
 
 
+_PAGE = (
+    _query("limit", "Entries of the answer", {"type": "integer", "minimum": 0, "maximum": MOST, "default": 100}),
+    _query("offset", "Entries passed over before", {"type": "integer", "minimum": 0, "default": 0}),
+)
+_WANTED_STATE = (_query("state", "Which; failed where none is named", STATE),)
 _SCHEMES = {
     "key": {"type": "http", "scheme": "bearer", "description": "A key of the site, where it has any"},
     "password": {"type": "http", "scheme": "basic", "description": "The name of a key and the key, over TLS"},
@@ -32,7 +42,7 @@ _SCHEMES = {
 
 def _path(path: str, methods: Mapping[str, Operation]) -> dict[str, Any]:
     names = re.findall(r"{(\w+)}", path)
-    found: dict[str, Any] = {method.lower(): _method(each) for method, each in methods.items()}
+    found: dict[str, Any] = {method.lower(): _method(path, method, each) for method, each in methods.items()}
     if names:
         found["parameters"] = [
             {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names
@@ -40,18 +50,19 @@ def _path(path: str, methods: Mapping[str, Operation]) -> dict[str, Any]:
     return found
 
 
-def _method(each: Operation) -> dict[str, Any]:
+def _method(path: str, method: str, each: Operation) -> dict[str, Any]:
+    words = re.findall(r"[a-z-]+", path.removeprefix("/api/v1"))
     found: dict[str, Any] = {
+        "operationId": "_".join([method.lower(), *words]).replace("-", "_"),
         "summary": each.summary,
         "responses": {
             str(each.status): _answer(each.answer, "Done", each.media_type),
             "4XX": _answer("Problem", "What is wrong"),
         },
     }
-    if each.paged:
-        found["parameters"] = [
-            {"name": name, "in": "query", "schema": {"type": "integer", "minimum": 0}} for name in ("limit", "offset")
-        ]
+    parameters = [*(_PAGE if each.paged else ()), *(_WANTED_STATE if each.state else ())]
+    if parameters:
+        found["parameters"] = parameters
     if each.body:
         found["requestBody"] = {"required": True, "content": _content(each.body)}
     return found

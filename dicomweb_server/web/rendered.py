@@ -110,16 +110,16 @@ async def _by_state(request: Request, state: Held, wanted: Accepted) -> ASGIApp:
     drawing, unknown = rendered_request.rendering(request, form.media_type)
     if form.multipart:
         items = [Item(held, form.media_type, numbers, state) for held, numbers in shown]
-        return await _parts(request, items, more=_warnings(request, unknown))
+        return await _parts(request, items, more=warnings(request, unknown))
     held, numbers = shown[0]
-    return await one_image(request, held, numbers, drawing, state=state, more=_warnings(request, unknown))
+    return await one_image(request, held, numbers, drawing, state=state, more=warnings(request, unknown))
 
 
 async def _images(request: Request, held: Held, numbers: Sequence[int], form: Form) -> ASGIApp:
     wanted, unknown = rendered_request.rendering(request, form.media_type)
     if form.multipart:
-        return await _parts(request, [Item(held, form.media_type, numbers)], more=_warnings(request, unknown))
-    return await one_image(request, held, numbers, wanted, more=_warnings(request, unknown))
+        return await _parts(request, [Item(held, form.media_type, numbers)], more=warnings(request, unknown))
+    return await one_image(request, held, numbers, wanted, more=warnings(request, unknown))
 
 
 async def one_image(
@@ -156,7 +156,7 @@ async def _several(request: Request, found: Sequence[Held], wanted: Accepted) ->
     unknown: tuple[str, ...] = ()
     for kind in {item.media_type for item in items if item.frames}:
         _, unknown = rendered_request.rendering(request, kind)
-    return await _parts(request, items, more=_warnings(request, unknown))
+    return await _parts(request, items, more=warnings(request, unknown))
 
 
 async def _parts(request: Request, items: Sequence[Item], *, more: Headers) -> ASGIApp:
@@ -219,7 +219,7 @@ async def _pictures(
         yield item.media_type, f"{where}/frames/{number}/rendered", image
 
 
-def _warnings(request: Request, unknown: tuple[str, ...]) -> Headers:
+def warnings(request: Request, unknown: tuple[str, ...]) -> Headers:
     if not unknown:
         return []
     text = f"The following annotation values are not supported: {','.join(unknown)}"

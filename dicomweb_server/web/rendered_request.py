@@ -31,7 +31,7 @@ def rendering(request: Request, media_type: str) -> tuple[Rendering, tuple[str, 
     annotations, unknown = read.get("annotation", (frozenset(), ()))
     profile = read.get("iccprofile", Profile.NO)
     if profile is not Profile.NO and media_type not in HOLD_PROFILE:
-        raise BadRequest(f"{media_type} holds no ICC profile (R-09)")
+        raise BadRequest(f"{media_type} holds no ICC profile")
     wanted = Rendering(
         media_type=media_type,
         window=read.get("window"),

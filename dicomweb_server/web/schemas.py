@@ -12,7 +12,8 @@ _MAYBE_TEXT = {"type": ["string", "null"]}
 _NUMBER = {"type": "number"}
 _COUNT = {"type": "integer", "minimum": 0}
 _FLAG = {"type": "boolean"}
-_STATE = {"type": "string", "enum": [state.name.lower() for state in State]}
+_COUNTS = {"type": "object", "additionalProperties": _COUNT}
+STATE = {"type": "string", "enum": [state.name.lower() for state in State]}
 
 
 def _object(**properties: Any) -> dict[str, Any]:
@@ -24,27 +25,45 @@ def _object(**properties: Any) -> dict[str, Any]:
     }
 
 
+def _said(text: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {**schema, "description": text}
+
+
 def _list(name: str) -> dict[str, Any]:
     return {"type": "array", "items": {"$ref": f"#/components/schemas/{name}"}}
 
 
+_TIME = {"type": ["number", "null"]}
 _COUNTED = {
-    "state": _STATE,
-    "complete_with_failures": _FLAG,
+    "state": _said("That of the slowest instance; failed only where all failed", STATE),
+    "complete_with_failures": _said("Nothing is on its way any more, and some of it failed", _FLAG),
     "instances_by_state": _object(**{state.name.lower(): _COUNT for state in State}),
+}
+_NEXT = _said(
+    "When the next attempt may begin (Unix time, 0 at once); null: nothing waits to be done, or somebody is at it",
+    _TIME,
+)
+_TROUBLED = {
+    "attempts": _said("The most that one of its instances took", _COUNT),
+    "reasons": _said("Why instances failed or have no picture, and how many", _list("Reason")),
+    "next_attempt": _NEXT,
 }
 _SERIES = {
     "study": _TEXT,
     "series": _TEXT,
+    "number": _said("Its Series Number", {"type": ["integer", "null"]}),
     **_COUNTED,
-    "complete": _FLAG,
-    "pushed": _FLAG,
-    "last_arrival": _NUMBER,
+    **_TROUBLED,
+    "complete": _said("Nothing more is expected, and its metadata is one document", _FLAG),
+    "slices": _said("Instances of it, once it is complete", {"type": ["integer", "null"]}),
+    "representative": _said("SOP Instance UID of the image that stands for it", _MAYBE_TEXT),
+    "pushed": _said("Some of it was pushed here, so that it is complete when it is quiet", _FLAG),
+    "last_arrival": _said("Unix time", _NUMBER),
 }
 
 _DATA_SET = {"type": "object", "description": "A data set in the DICOM JSON model (PS3.18 F)"}
 _MEMBER = {"study": _TEXT, "time_point": _TEXT, "position": {"type": "integer"}}
-_BY_STATE = {"state": _STATE, "instances_by_state": _COUNTED["instances_by_state"]}
+_BY_STATE = {"state": STATE, "instances_by_state": _COUNTED["instances_by_state"]}
 _COLLECTION = {
     "id": _TEXT,
     "action": {"enum": list(Action)},
@@ -97,7 +116,7 @@ COLLECTIONS: dict[str, Any] = {
         instance=_TEXT,
         number={"type": ["integer", "null"]},
         frames={"type": ["integer", "null"]},
-        state=_STATE,
+        state=STATE,
         here=_FLAG,
         reason=_MAYBE_TEXT,
         thumbnail=_TEXT,
@@ -107,26 +126,43 @@ COLLECTIONS: dict[str, Any] = {
 }
 
 SCHEMAS: dict[str, Any] = {
-    "Study": _object(study=_TEXT, **_COUNTED, series=_list("Series")),
+    "Status": _object(
+        version=_TEXT,
+        dicomweb=_said("Path of the DICOMweb service", _TEXT),
+        viewer=_said("Whether a viewer is installed", _FLAG),
+        totals=_said("Studies, series and instances, and how many are in each state", _COUNTS),
+    ),
+    "Study": _object(
+        study=_TEXT,
+        **_COUNTED,
+        **_TROUBLED,
+        representative=_said(
+            "The image that stands for it",
+            {"oneOf": [_object(series=_TEXT, instance=_TEXT), {"type": "null"}]},
+        ),
+        series=_list("Series"),
+    ),
+    "Reason": _object(reason=_TEXT, instances=_COUNT),
+    "Instances": _object(instances=_list("Instance")),
     "Series": _object(**_SERIES),
     "SeriesInstances": _object(**_SERIES, instances=_list("Instance")),
     "Instance": _object(
         study=_TEXT,
         series=_TEXT,
         instance=_TEXT,
-        state=_STATE,
-        here=_FLAG,
-        attempts=_COUNT,
-        reason=_MAYBE_TEXT,
-        source=_MAYBE_TEXT,
-        next_attempt={"type": ["number", "null"]},
+        state=STATE,
+        here=_said("There is content to be served", _FLAG),
+        attempts=_said("Of what was last to be done of it", _COUNT),
+        reason=_said("Why that failed, or why it has no picture", _MAYBE_TEXT),
+        source=_said("Which source announced it; null where it was pushed", _MAYBE_TEXT),
+        next_attempt=_NEXT,
     ),
     "Queue": _object(
-        waiting={"type": "object", "additionalProperties": _COUNT},
-        delayed=_COUNT,
-        leased=_COUNT,
-        dead=_COUNT,
-        oldest_seconds=_NUMBER,
+        waiting=_said("Tickets that could be taken now, by priority band", _COUNTS),
+        delayed=_said("Tickets that wait for their time", _COUNT),
+        leased=_said("Tickets that somebody works on", _COUNT),
+        dead=_said("Tickets that were given up", _COUNT),
+        oldest_seconds=_said("Age of the oldest that could be taken now", _NUMBER),
     ),
     "DeadLetter": _object(
         id={"type": ["integer", "string"]},
@@ -136,7 +172,7 @@ SCHEMAS: dict[str, Any] = {
         instance=_MAYBE_TEXT,
         attempts=_COUNT,
         reason=_TEXT,
-        died=_NUMBER,
+        died=_said("Unix time", _NUMBER),
     ),
     "DeadLetters": _object(dead_letters=_list("DeadLetter")),
     **COLLECTIONS,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from starlette.requests import Request
 from starlette.types import ASGIApp
@@ -20,16 +20,18 @@ from dicomweb_server.dicom.rendering.request import (
 from dicomweb_server.dicom.syntaxes import EXPLICIT_LE
 from dicomweb_server.model.errors import BadRequest, Forbidden, NotAcceptable
 from dicomweb_server.model.ids import InstanceKey, is_uid, uid
-from dicomweb_server.retrieve.rendered import Nature, middle_frame, nature_of
+from dicomweb_server.retrieve.rendered import Nature, every_frame, middle_frame, nature_of
 from dicomweb_server.retrieve.shelf import Held
 from dicomweb_server.web import caching, documents, instances, params, rendered, rendered_request, rendered_types
 from dicomweb_server.web.accept import DICOM, Accepted, Range
 from dicomweb_server.web.mediatypes import content_type
 from dicomweb_server.web.params import Parameter
+from dicomweb_server.web.rendered_types import GIF
 from dicomweb_server.web.services import services_of
 
 _WINDOW = ("windowCenter", "windowWidth")
 _STATE = ("presentationSeriesUID", "presentationUID")
+_ANONYMIZE = "anonymize"
 
 PARAMETERS = (
     "requestType",
@@ -64,14 +66,17 @@ async def retrieve(request: Request) -> ASGIApp:
     if types == (DICOM,):
         return await instances.single(request, held, _file_range(request, given))
     offered = rendered_types.offered(held)
-    form = rendered_types.of_one(_accepted(request, types), offered)
+    form = rendered_types.of_one(_accepted(request, given, types), offered)
     if form is None:
         raise NotAcceptable("the object cannot be given in any accepted form", available=(DICOM, *offered))
     if nature_of(held) is not Nature.IMAGE:
         return await documents.answer(request, held, rendered_types.Form(form.media_type, False))
     state = await _state(request, given, key)
-    wanted = _rendering(given, form.media_type)
-    return await rendered.one_image(request, held, (_frame(given, held),), wanted, state=state)
+    wanted, unknown = _rendering(given, form.media_type)
+    frames = _frames(given, held, form.media_type)
+    return await rendered.one_image(
+        request, held, frames, wanted, state=state, more=rendered.warnings(request, unknown)
+    )
 
 
 async def _state(request: Request, given: Given, key: InstanceKey) -> Held | None:
@@ -86,8 +91,11 @@ async def _state(request: Request, given: Given, key: InstanceKey) -> Held | Non
 
 
 def _given(request: Request) -> Given:
+    """The parameters of this service by name; others say nothing here."""
     found: dict[str, Parameter] = {}
     for parameter in params.parameters(request):
+        if parameter.name not in (*PARAMETERS, _ANONYMIZE):
+            continue
         if parameter.name in found:
             raise BadRequest(f"{parameter.name[:40]} is given more than once")
         found[parameter.name] = parameter
@@ -121,8 +129,8 @@ def _types(given: Given) -> tuple[str, ...]:
 
 def _check(given: Given, types: tuple[str, ...]) -> None:
     """Which parameters go together (U-04 to U-06)."""
-    if "anonymize" in given:
-        if given["anonymize"].value != "yes":
+    if _ANONYMIZE in given:
+        if given[_ANONYMIZE].value != "yes":
             raise BadRequest("anonymize is yes or not given")
         raise Forbidden("this server does not de-identify")
     for pair in (_WINDOW, _STATE):
@@ -143,35 +151,38 @@ def _file_range(request: Request, given: Given) -> Accepted:
     return Accepted((Range(DICOM, False, named),))
 
 
-def _accepted(request: Request, types: tuple[str, ...]) -> Accepted:
+def _accepted(request: Request, given: Given, types: tuple[str, ...]) -> Accepted:
     """contentType, then Accept; there is no multipart in this service (U-02, U-07)."""
-    if types and "*/*" not in types:
-        return Accepted(tuple(Range(kind, False) for kind in types))
-    header = Accepted.of(caching.field(request, b"accept"))
-    return Accepted(tuple(each for each in header.ranges if each.bare or not each.multipart))
+    named = given["contentType"].value if types and "*/*" not in types else None
+    accepted = Accepted.of(named or caching.field(request, b"accept"))
+    return Accepted(tuple(each for each in accepted.ranges if each.bare or not each.multipart))
 
 
-def _frame(given: Given, held: Held) -> int:
-    """The middle one of several unless named."""
+def _frames(given: Given, held: Held, media_type: str) -> Sequence[int]:
+    """The one named, else the middle one of several, or all of them as an animation where no state shows them."""
     if "frameNumber" not in given:
-        return middle_frame(held)
+        animation = media_type == GIF and "presentationUID" not in given
+        return every_frame(held) if animation else (middle_frame(held),)
     number = rendered_request.positive(given["frameNumber"].value, "frameNumber")
     if held.index is None or held.index.count == 1:
         raise BadRequest("frameNumber is for images of several frames")
     if number > held.index.count:
         raise BadRequest(f"there is no frame {number}")
-    return number
+    return (number,)
 
 
-def _rendering(given: Given, media_type: str) -> Rendering:
+def _rendering(given: Given, media_type: str) -> tuple[Rendering, tuple[str, ...]]:
+    """What is to be drawn, and the annotations asked for that are not known."""
     annotations: frozenset[Annotation] = frozenset()
+    unknown: tuple[str, ...] = ()
     for name in ("annotation", "imageAnnotation"):
         if name in given:
-            annotations, _ = rendered_request.annotations_of(given[name])
+            known, others = rendered_request.annotations_of(given[name])
+            annotations, unknown = annotations | known, unknown + others
     profile = rendered_request.profile_of(given["iccprofile"]) if "iccprofile" in given else Profile.NO
     if profile is not Profile.NO and media_type not in HOLD_PROFILE:
         raise BadRequest(f"{media_type} holds no ICC profile")
-    return Rendering(
+    wanted = Rendering(
         media_type=media_type,
         window=_window(given),
         region=_region(given),
@@ -180,6 +191,7 @@ def _rendering(given: Given, media_type: str) -> Rendering:
         annotations=annotations,
         profile=profile,
     )
+    return wanted, unknown
 
 
 def _window(given: Given) -> Window | None:

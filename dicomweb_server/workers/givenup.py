@@ -1,32 +1,47 @@
-"""What follows when a ticket is given up: its row says why, and somebody is told."""
+"""What follows when a ticket is given up: the rows say why, and somebody is told."""
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-from dicomweb_server.catalog.base import Progress
-from dicomweb_server.model.ids import InstanceKey
-from dicomweb_server.model.messages import Kind, Ticket
+from dicomweb_server.catalog.base import Catalog
+from dicomweb_server.model.ids import InstanceKey, SeriesKey
+from dicomweb_server.model.messages import Kind, Lease, Ticket
 from dicomweb_server.model.states import State
 from dicomweb_server.notices.base import Notice, Notices, Subject
+
+ENDED: dict[Kind, tuple[State, ...]] = {
+    Kind.PREPROCESS: (State.STORED,),
+    Kind.FETCH: (State.QUEUED, State.FETCHING),
+    Kind.CACHE_SERIES: (State.ANNOUNCED, State.QUEUED),
+}
+"""The states of instances that wait for such a ticket: nobody works on them any more."""
 
 
 class GivenUp:
     """Notices are sent by a thread of their own: nobody waits for a webhook. ``close`` waits for what is on its way."""
 
-    def __init__(self, progress: Progress, notices: Notices) -> None:
-        self._progress = progress
+    def __init__(self, catalog: Catalog, notices: Notices) -> None:
+        self._catalog = catalog
         self._notices = notices
         self._sending = ThreadPoolExecutor(1, "notices")
 
-    def __call__(self, ticket: Ticket, reason: str) -> None:
-        # A fetch that failed for good says so in its row itself.
-        if ticket.kind is Kind.PREPROCESS and isinstance(ticket.key, InstanceKey):
-            self._progress.move(ticket.key, State.FAILED, only_from=[State.STORED], reason=reason)
-        self._sending.submit(self._notices.send, _notice(ticket, reason))
+    def __call__(self, lease: Lease, reason: str) -> None:
+        ended = ENDED.get(lease.ticket.kind)
+        if ended:
+            self._catalog.progress.fail(self._waiting(lease.ticket), ended, reason=reason, attempts=lease.attempt)
+        self._sending.submit(self._notices.send, _notice(lease.ticket, reason))
 
     def close(self) -> None:
         self._sending.shutdown()
+
+    def _waiting(self, ticket: Ticket) -> list[InstanceKey]:
+        """Which instances wait for it: itself, or what is missing of a series that could not be listed."""
+        if isinstance(ticket.key, InstanceKey):
+            return [ticket.key]
+        if isinstance(ticket.key, SeriesKey):
+            return [each.key for each in self._catalog.pulling.missing(ticket.key)]
+        return []
 
 
 def _notice(ticket: Ticket, reason: str) -> Notice:

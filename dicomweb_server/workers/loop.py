@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import random
+import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 from dicomweb_server import metrics
-from dicomweb_server.model.errors import BackendFailed
+from dicomweb_server.model.errors import BackendFailed, DicomwebError, OutOfResources
 from dicomweb_server.model.messages import Band, Kind, Lease, Ticket
 from dicomweb_server.model.results import Again, Failed, Result
 from dicomweb_server.queues.base import Queue
@@ -46,45 +47,68 @@ class Worker:
     poll_seconds: float = 1.0
     gather_seconds: float = 0.25
     """After a small batch that nobody waited for: while instances come one by one, their tickets go in dozens."""
-    given_up: Callable[[Ticket, str], None] = lambda ticket, reason: None
-    """Told of every ticket that becomes a dead letter, and why."""
+    given_up: Callable[[Lease, str], None] = lambda lease, reason: None
+    """Told of every ticket before it becomes a dead letter, and why."""
     now: Callable[[], float] = time.time
     chance: Callable[[], float] = random.random
+    _holder: str = field(default="", init=False)
+    """Who holds the batch at hand: a new name for each, so that no heartbeat keeps what an earlier one left behind."""
 
     def run(self, stop: threading.Event) -> None:
         """Work until ``stop`` is set; the batch at hand is finished first."""
-        beat = threading.Thread(target=self._heartbeat, args=(stop,), name=f"{self.name}-heartbeat", daemon=True)
+        ended = threading.Event()
+        beat = threading.Thread(target=self._heartbeat, args=(ended,), name=f"{self.name}-heartbeat", daemon=True)
         beat.start()
-        while not stop.is_set():
-            try:
-                leases = self._work()
-            except BackendFailed as error:
-                # Queue or catalog are full or locked. What was taken comes back when its lease runs out.
-                log.error("%s cannot work now: %s", self.name, error)
-                stop.wait(self.poll_seconds)
-                continue
-            if not leases:
-                self.signals.wait([TICKETS], timeout_seconds=self.poll_seconds)
-            elif len(leases) < self.batch and all(lease.ticket.band in BACKGROUND for lease in leases):
-                stop.wait(self.gather_seconds)
-        beat.join()
+        try:
+            while not stop.is_set():
+                self._turn(stop)
+        finally:
+            ended.set()
+            beat.join()
 
     def work_once(self) -> int:
         """Take one batch and settle it; how many tickets that were."""
         return len(self._work())
 
+    def _turn(self, stop: threading.Event) -> None:
+        """One batch, and the pause after it. Whatever happens, the next turn comes."""
+        try:
+            leases = self._work()
+        except Exception as error:
+            # Queue or catalog are full or locked, as a rule. What was taken comes back when its lease runs out.
+            log.error("%s cannot work now: %s", self.name, error, exc_info=not isinstance(error, BackendFailed))
+            stop.wait(self.poll_seconds)
+            return
+        if not leases:
+            self.signals.wait([TICKETS], timeout_seconds=self.poll_seconds)
+        elif len(leases) < self.batch and all(lease.ticket.band in BACKGROUND for lease in leases):
+            stop.wait(self.gather_seconds)
+
     def _work(self) -> list[Lease]:
-        leases = self.queue.take(
-            self.name, kinds=tuple(self.stages), limit=self.batch, lease_seconds=self.lease_seconds
-        )
-        for kind, some in groupby(sorted(leases, key=_kind), key=_kind):
-            self._settle(list(some), self.stages[kind])
+        self._holder = f"{self.name}-{secrets.token_hex(4)}"
+        try:
+            leases = self.queue.take(
+                self._holder, kinds=tuple(self.stages), limit=self.batch, lease_seconds=self.lease_seconds
+            )
+            todo = [lease for lease in leases if not self._spent(lease)]
+            for kind, some in groupby(sorted(todo, key=_kind), key=_kind):
+                self._settle(list(some), self.stages[kind])
+        finally:
+            self._holder = ""
         return leases
+
+    def _spent(self, lease: Lease) -> bool:
+        """Give up what nobody ever came to the end of: its workers died, perhaps of it."""
+        spent = lease.attempt > self.policy.attempts
+        if spent:
+            self._give_up(lease, f"its worker ended before it was done, {self.policy.attempts} times")
+        return spent
 
     def _settle(self, leases: list[Lease], stage: Stage) -> None:
         begun = time.perf_counter()
         results = self._results(leases, stage)
         _count(leases[0].ticket.kind, results, time.perf_counter() - begun)
+        results = [self._excused(lease, result) for lease, result in zip(leases, results, strict=True)]
         again = [
             replace(lease.ticket, not_before=self.now() + result.seconds)
             for lease, result in zip(leases, results, strict=True)
@@ -93,7 +117,7 @@ class Worker:
         self.queue.put(again)
         for lease, result in zip(leases, results, strict=True):
             if isinstance(result, Failed):
-                self._failed(lease, result.error)
+                self._failed(lease, result)
         self.queue.done(
             [lease for lease, result in zip(leases, results, strict=True) if not isinstance(result, Failed)]
         )
@@ -103,31 +127,47 @@ class Worker:
         try:
             return stage(tickets)
         except Exception as error:
-            # The one broad catch: whatever a stage raises is the fate of its tickets, never of the worker.
+            # Whatever a stage raises is the fate of its tickets, never of the worker.
             log.exception("stage %s failed on %d tickets", tickets[0].kind, len(tickets))
-            if len(leases) == 1:
-                return [Failed(error)]
+            if len(leases) == 1 or (isinstance(error, BackendFailed) and error.passing):
+                return [Failed(error) for _ in leases]
         return [result for lease in leases for result in self._results([lease], stage)]
 
-    def _failed(self, lease: Lease, error: Exception) -> None:
-        reason = f"{type(error).__name__}: {error}"
-        delay = self.policy.delay_after(lease.attempt, error, jitter=self.chance())
-        if delay is None:
-            log.error(
-                "gave up %s of %s after %d attempts: %s", lease.ticket.kind, lease.ticket.key, lease.attempt, reason
-            )
-            self.queue.bury(lease, reason=reason)
-            self.given_up(lease.ticket, reason)
+    def _excused(self, lease: Lease, result: Result) -> Result:
+        """A full disk is no fault of the ticket: it waits, however long that takes."""
+        if not isinstance(result, Failed) or not isinstance(result.error, OutOfResources):
+            return result
+        log.warning("%s of %s has to wait: %s", lease.ticket.kind, lease.ticket.key, result.error)
+        return Again(result.error.retry_after)
+
+    def _failed(self, lease: Lease, failed: Failed) -> None:
+        reason = _reason(failed.error)
+        delay = self.policy.delay_after(lease.attempt, failed.error, jitter=self.chance())
+        if delay is None or failed.final:
+            self._give_up(lease, reason)
         else:
             log.warning("%s of %s failed, again in %.0f s: %s", lease.ticket.kind, lease.ticket.key, delay, reason)
             self.queue.retry(lease, delay_seconds=delay, reason=reason)
 
-    def _heartbeat(self, stop: threading.Event) -> None:
-        while not stop.wait(self.lease_seconds / 3):
+    def _give_up(self, lease: Lease, reason: str) -> None:
+        """The row first: should this end half way, the ticket comes back and it is done again."""
+        log.error("gave up %s of %s after %d attempts: %s", lease.ticket.kind, lease.ticket.key, lease.attempt, reason)
+        self.given_up(lease, reason)
+        self.queue.bury(lease, reason=reason)
+
+    def _heartbeat(self, ended: threading.Event) -> None:
+        while not ended.wait(self.lease_seconds / 3):
+            holder = self._holder
             try:
-                self.queue.extend(self.name, lease_seconds=self.lease_seconds)
+                if holder:
+                    self.queue.extend(holder, lease_seconds=self.lease_seconds)
             except BackendFailed as error:
                 log.error("%s cannot tell that it lives: %s", self.name, error)
+
+
+def _reason(error: Exception) -> str:
+    """For an operator. Of what was not raised on purpose only its kind: its text may quote what a file holds."""
+    return str(error) if isinstance(error, DicomwebError | OSError) else f"{type(error).__name__} in the stage itself"
 
 
 def _count(kind: Kind, results: Sequence[Result], seconds: float) -> None:

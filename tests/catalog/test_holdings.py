@@ -141,6 +141,7 @@ def test_a_series_knows_its_progress_and_loses_its_document_to_a_later_instance(
     document = SeriesDocument(SERIES, "series/doc.json", "etag", 2)
     assert catalog.progress.settle_series(SERIES, document, revision=seen.revision)
     assert catalog.holdings.series_progress(SERIES).document == document
+    assert not catalog.progress.settle_series(SERIES, document, revision=seen.revision), "once, whoever else is at it"
     catalog.holdings.store(many(1, start=3))
     assert catalog.holdings.series_of(STUDY)[0].document is None
     assert not catalog.progress.settle_series(SERIES, document, revision=seen.revision)

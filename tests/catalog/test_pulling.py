@@ -69,6 +69,23 @@ def test_a_failure_goes_back_to_the_queue_until_its_attempts_are_used_up(catalog
     assert catalog.pulling.missing(ONE)[0].reason == "too slow"
 
 
+def test_what_was_given_up_and_is_sent_again_has_all_its_attempts(catalog: SqlCatalog) -> None:
+    wanted(catalog)
+    catalog.pulling.claim([ONE])
+    catalog.pulling.failed(ONE, reason="too slow", final=True, attempts=2)
+    catalog.pulling.claim([ONE])
+    assert catalog.pulling.failed(ONE, reason="too slow", final=False, attempts=2) is State.QUEUED
+
+
+def test_putting_off_costs_no_attempt(catalog: SqlCatalog) -> None:
+    wanted(catalog)
+    for _ in range(3):
+        catalog.pulling.claim([ONE])
+        catalog.pulling.put_off(ONE, reason="disk full")
+    (standing,) = catalog.progress.standing(ONE)
+    assert (standing.state, standing.attempts, standing.reason) == (State.QUEUED, 0, "disk full")
+
+
 def test_a_pull_is_known_by_its_message_id(catalog: SqlCatalog) -> None:
     number = catalog.pulling.open_pull(SERIES, source="archive", destination="US")
     catalog.pulling.close_pull(number)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import struct
 from typing import Any
 
 import pytest
@@ -148,6 +149,31 @@ def test_an_empty_fragment_is_an_empty_frame() -> None:
     frames = frames_of(corpus.file("generated/encap/us_jpeg_empty_fragment.dcm"))
     assert len(frames) == 6
     assert [len(frame) for frame in frames].count(0) == 1
+
+
+def multiframe(fragments: list[bytes], number_of_frames: int | None) -> bytes:
+    """A file of these fragments without an offset table."""
+    data_set = read_by_pydicom(corpus.file("generated/encap/us_jpeg_bot_1frag.dcm"))
+    items = b"".join(struct.pack("<HHI", 0xFFFE, 0xE000, len(each)) + each for each in [b"", *fragments])
+    data_set.PixelData = items
+    data_set["PixelData"].is_undefined_length = True
+    del data_set.NumberOfFrames
+    if number_of_frames:
+        data_set.NumberOfFrames = number_of_frames
+    return written(data_set, data_set.file_meta.TransferSyntaxUID)
+
+
+def test_empty_fragments_before_each_codestream_are_no_frames() -> None:
+    plain = frames_of(corpus.file("generated/encap/us_jpeg_bot_1frag.dcm"))
+    fragments = [fragment for frame in plain for fragment in (b"", frame)]
+    assert frames_of(multiframe(fragments, len(plain))) == plain
+
+
+def test_frames_that_nothing_counts_are_told_apart_by_where_they_begin() -> None:
+    plain = frames_of(corpus.file("generated/encap/us_jpeg_bot_1frag.dcm"))
+    halves = [half for frame in plain for half in (frame[:200], frame[200:])]
+    assert frames_of(multiframe(halves, None)) == plain
+    assert frames_of(multiframe(halves[:2], None)) == plain[:1]
 
 
 def test_of_too_many_frames_those_that_are_declared_are_served() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageSequence
 from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_windowing
 
 from dicomweb_server.dicom.dataset import Attributes
@@ -76,6 +76,8 @@ def test_a_map_shows_the_values_its_cells_stand_for() -> None:
     frame, image = subject(np.array([0, 20, 40], np.uint16), x00281050=[0], x00281051=[11])
     mapping = {"00409225": {"vr": "FD", "Value": [0.5]}, "00409224": {"vr": "FD", "Value": [-10]}}
     image.attributes.data["00409096"] = {"vr": "SQ", "Value": [mapping]}
+    assert picture(frame, image).tolist() == [[140, 255, 255]]  # of another class: its window is of the cells
+    image.attributes.data["00080016"] = {"vr": "UI", "Value": ["1.2.840.10008.5.1.4.1.1.30"]}
     assert picture(frame, image).tolist() == [[0, 140, 255]]
 
 
@@ -84,9 +86,46 @@ def test_without_a_window_the_frame_spans_the_range_and_padding_does_not_count()
     assert picture(frame, image).tolist() == [[0, 0, 128, 255]]
 
 
+@pytest.mark.parametrize("padding", [-2000, 63536], ids=["SS", "US"])
+def test_padding_of_signed_cells_may_be_written_unsigned(padding: int) -> None:
+    frame, image = subject(np.array([-2000, 0, 50, 100], np.int16), x00280120=[padding])
+    assert picture(frame, image).tolist() == [[0, 0, 128, 255]]
+
+
 def test_monochrome1_is_inverted() -> None:
     frame, image = subject(np.array([0, 100], np.uint16))
     assert picture(Frame(frame.cells, "MONOCHROME1"), image).tolist() == [[255, 0]]
+
+
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+def test_an_inverse_presentation_shape_inverts_once(photometric: str) -> None:
+    """As dcm2pnm does"""
+    frame, image = subject(np.array([0, 100], np.uint16), x20500020=["INVERSE"])
+    assert picture(Frame(frame.cells, photometric), image).tolist() == [[255, 0]]
+
+
+@pytest.mark.parametrize(
+    ("stage", "cells", "rescale"),
+    [
+        ("00283000", np.array([-2, 0, 1], np.int16), {}),
+        ("00283010", np.array([-2, 0, 1], np.int16), {}),
+        ("00283010", np.array([0, 2, 3], np.uint16), {"x00281052": [-2]}),
+    ],
+    ids=["modality", "VOI", "VOI after a negative intercept"],
+)
+def test_a_table_that_begins_below_0_may_say_so_unsigned(
+    stage: str, cells: np.ndarray[Any, Any], rescale: dict[str, Any]
+) -> None:
+    """65534 for -2: dcm2pnm draws the same"""
+    table = {"00283002": {"vr": "US", "Value": [4, 65534, 8]}, "00283006": {"vr": "US", "Value": [0, 85, 170, 255]}}
+    frame, image = subject(cells, **rescale)
+    image.attributes.data[stage] = {"vr": "SQ", "Value": [table]}
+    assert picture(frame, image).tolist() == [[0, 170, 255]]
+
+
+def test_a_function_in_small_letters_is_the_same_function() -> None:
+    frame, image = subject(np.array([0, 50, 100], np.int16), x00281050=[50], x00281051=[100], x00281056=["sigmoid"])
+    assert picture(frame, image).tolist() == [[30, 128, 225]]
 
 
 def test_nan_is_black_and_infinity_does_not_widen_the_range() -> None:
@@ -143,6 +182,40 @@ def test_a_palette_index_out_of_range_takes_the_last_entry() -> None:
     frame, image = subject(np.array([0, 2, 60000], np.uint16))
     drawn = picture(Frame(frame.cells, "PALETTE COLOR"), Subject(image.facts, Attributes(data)))
     assert drawn[0, :, 0].tolist() == [0, 2, 2]
+
+
+def test_a_palette_with_one_dark_colour_keeps_its_proportions() -> None:
+    """Entries of 16 bits: the blue ones alone would pass for 8 bits"""
+    described = {"vr": "US", "Value": [2, 0, 16]}
+    data: dict[str, Any] = dict.fromkeys(("00281101", "00281102", "00281103"), described)
+    data |= {key: {"vr": "US", "Value": [0, 65535]} for key in ("00281201", "00281202")}
+    data["00281203"] = {"vr": "US", "Value": [0, 200]}
+    frame, image = subject(np.array([0, 1], np.uint16))
+    drawn = picture(Frame(frame.cells, "PALETTE COLOR"), Subject(image.facts, Attributes(data)))
+    assert drawn.tolist() == [[[0, 0, 0], [255, 255, 0]]]
+
+
+def test_a_supplemental_palette_colours_what_it_has_entries_for() -> None:
+    """Grey below 1000, coloured from there on (PS3.3 C.7.6.19)"""
+    data: dict[str, Any] = {"00089205": {"vr": "CS", "Value": ["MIXED"]}}
+    data |= {key: {"vr": "US", "Value": [2, 1000, 8]} for key in ("00281101", "00281102", "00281103")}
+    data |= {key: {"vr": "US", "Value": [0, 0]} for key in ("00281202", "00281203")}
+    data["00281201"] = {"vr": "US", "Value": [7, 250]}
+    frame, image = subject(np.array([0, 100, 1000, 1001], np.uint16))
+    drawn = picture(frame, Subject(image.facts, Attributes(data)))
+    assert drawn.tolist() == [[[0, 0, 0], [255, 255, 255], [7, 0, 0], [250, 0, 0]]]
+
+
+def test_a_label_is_as_bright_in_every_frame_of_its_map() -> None:
+    """Of four segments, whichever are in the frame; 0, the background, is padding"""
+    segments = [{"00620004": {"vr": "US", "Value": [number]}} for number in (1, 2, 3, 4)]
+    data = {
+        "00080016": {"vr": "UI", "Value": ["1.2.840.10008.5.1.4.1.1.66.7"]},
+        "00620002": {"vr": "SQ", "Value": segments},
+        "00280120": {"vr": "US", "Value": [0]},
+    }
+    frame, image = subject(np.array([0, 2, 2], np.uint16))
+    assert picture(frame, Subject(image.facts, Attributes(data))).tolist() == [[0, 128, 128]]
 
 
 def test_a_palette_without_entries_is_undecodable() -> None:
@@ -239,3 +312,25 @@ def test_all_frames_become_one_animation() -> None:
     frames = [(data, Subject(facts, attributes(ds), n)) for n, data in enumerate(frames_of(ds, facts))]
     with Image.open(io.BytesIO(render_animated(frames, Rendering(media_type="image/gif")))) as moving:
         assert getattr(moving, "n_frames", 1) > 1
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ({"00181063": [40]}, [40, 40, 40]),
+        ({"00181065": [0, 30, 60], "00181063": [500]}, [30, 60, 60]),
+        ({"00180040": [25]}, [40, 40, 40]),
+        ({"00082144": [10], "00181063": [40]}, [100, 100, 100]),
+        ({"00181063": [33.333]}, [30, 40, 30]),
+        ({"00181063": [1]}, [20, 20, 20]),
+        ({"00181063": [1e9]}, [218450, 218450, 218450]),
+        ({}, [100, 100, 100]),
+    ],
+    ids=["frame time", "vector", "cine rate", "display rate", "thirds", "too fast", "too slow", "nothing"],
+)
+def test_an_animation_runs_at_the_pace_the_image_names(said: dict[str, list[float]], shown: list[int]) -> None:
+    facts = ImageFacts(transfer_syntax="1.2.840.10008.1.2.1", rows=1, columns=4, bits_allocated=8, bits_stored=8)
+    described = Attributes({tag: {"vr": "DS", "Value": values} for tag, values in said.items()})
+    frames = [(bytes([0, 80 + number, 255, 0]), Subject(facts, described, number)) for number in range(3)]
+    with Image.open(io.BytesIO(render_animated(frames, Rendering(media_type="image/gif")))) as moving:
+        assert [each.info["duration"] for each in ImageSequence.Iterator(moving)] == shown

@@ -42,12 +42,53 @@ def test_every_image_has_a_thumbnail_that_looks_like_it(name: str) -> None:
         assert difference.mean() < 24
 
 
-def test_burned_in_text_is_never_drawn() -> None:
+@pytest.mark.parametrize("said", ["BurnedInAnnotation", "RecognizableVisualFeatures"])
+def test_what_identifies_the_patient_is_never_drawn(said: str) -> None:
     ds = dataset("generated/ts/ct_evle.dcm")
-    ds.BurnedInAnnotation = "YES"
+    setattr(ds, said, "YES")
     facts = facts_of(ds)
     shown = thumbnail(frames_of(ds, facts)[0], Subject(facts, attributes(ds)))
     assert shown == icon_of(Attributes({"00080060": {"vr": "CS", "Value": ["CT"]}}))
+
+
+@pytest.mark.parametrize(
+    ("sop_class", "said", "width"),
+    [
+        ("1.2.840.10008.5.1.4.1.1.6.1", "", 128),
+        ("1.2.840.10008.5.1.4.1.1.7", "", 128),
+        ("1.2.840.10008.5.1.4.1.1.6.1", "NO", 144),
+        ("1.2.840.10008.5.1.4.1.1.2", "", 144),
+    ],
+)
+def test_text_that_may_be_in_a_picture_is_never_legible(sop_class: str, said: str, width: int) -> None:
+    """R-21: 144 x 120 pixels, of which 512 were asked for"""
+    ds = dataset("generated/ts/ct_evle.dcm")
+    ds.SOPClassUID, ds.BurnedInAnnotation = sop_class, said
+    facts = facts_of(ds)
+    shown = thumbnail(frames_of(ds, facts)[0], Subject(facts, attributes(ds)), side=512)
+    assert Image.open(io.BytesIO(shown)).width == width
+
+
+@pytest.mark.parametrize(
+    ("said", "size"),
+    [
+        ({"PixelSpacing": [0.5, 0.5]}, (128, 107)),
+        ({"PixelSpacing": [0.25, 0.5]}, (128, 53)),
+        ({"PixelAspectRatio": [1, 2]}, (128, 53)),
+        ({"PixelSpacing": [0, 0.5]}, (128, 107)),
+    ],
+)
+def test_pixels_that_are_not_square_do_not_distort(said: dict[str, list[float]], size: tuple[int, int]) -> None:
+    """144 x 120 pixels"""
+    ds = dataset("generated/ts/ct_evle.dcm")
+    ds.pop("PixelSpacing", None)
+    for keyword, value in said.items():
+        setattr(ds, keyword, value)
+    facts = facts_of(ds)
+    data, subject = frames_of(ds, facts)[0], Subject(facts, attributes(ds))
+    assert Image.open(io.BytesIO(thumbnail(data, subject))).size == size
+    assert drawn(data, subject, Rendering(viewport=Viewport(128, 128))).size == size
+    assert drawn(data, subject, Rendering()).size == (144, 120)
 
 
 @pytest.mark.parametrize("modality", ["SR", "RTSTRUCT", "", "<b>", "X" * 400])
@@ -59,5 +100,6 @@ def test_whatever_has_no_picture_has_an_icon(modality: str) -> None:
 
 def test_blocks_become_their_means() -> None:
     cells = np.array([[-4, 4, 9], [8, 0, 9], [7, 7, 7]], np.int16)
-    assert block_means(cells, 2).tolist() == [[2]]
-    assert block_means(cells.astype(np.float32), 2).tolist() == [[2.0]]
+    assert block_means(cells, 2, 2).tolist() == [[2]]
+    assert block_means(cells, 1, 3).tolist() == [[3], [5], [7]]
+    assert block_means(cells.astype(np.float32), 2, 2).tolist() == [[2.0]]

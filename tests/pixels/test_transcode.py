@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
+from pydicom.encaps import encapsulate
 from pydicom.pixels import get_decoder
 
 from dicomweb_server.dicom import syntaxes
 from dicomweb_server.dicom.dataset import Attributes
-from dicomweb_server.dicom.encapsulate import encapsulate
 from dicomweb_server.dicom.pixels.decode import decode
 from dicomweb_server.dicom.pixels.facts import image_facts
 from dicomweb_server.dicom.syntaxes import TARGETS
@@ -61,8 +61,7 @@ def rewritten(name: str, target: str) -> pydicom.Dataset:
         ds.PixelData = b"".join(part.data for part in parts)
         ds["PixelData"].is_undefined_length = False
     else:
-        # pydicom writes the sequence delimiter itself
-        ds.PixelData = encapsulate([part.data for part in parts])[:-8]
+        ds.PixelData = encapsulate([part.data for part in parts])
         ds["PixelData"].is_undefined_length = True
     ds["PixelData"].VR = "OW" if native and facts.bits_allocated > 8 else "OB"
     ds.file_meta.TransferSyntaxUID = target

@@ -6,13 +6,10 @@ import asyncio
 import multiprocessing
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
-from dicomweb_server.model.errors import BackendFailed, NotFound, NotReady, OutOfResources
-from dicomweb_server.model.records import Span
-from dicomweb_server.pool.base import FilePart
+from dicomweb_server.model.errors import BackendFailed, NotReady, OutOfResources
 from dicomweb_server.pool.processes import ProcessPool
 from tests.pool import work
 
@@ -51,6 +48,19 @@ def test_a_dying_process_costs_one_call(pool: ProcessPool, bad: Callable[[], Non
     with pytest.raises(BackendFailed, match=says):
         pool.run_blocking(bad)
     assert pool.run_blocking(work.double, 21) == 42
+
+
+def test_a_call_that_works_on_many_images_has_the_time_of_each(pool: ProcessPool) -> None:
+    assert pool.run_blocking(work.several, 3, 0.6) == 3
+    with pytest.raises(BackendFailed, match="killed after 1 seconds of work on one image"):
+        pool.run_blocking(work.several, 2, 1.5)
+
+
+def test_but_not_for_ever() -> None:
+    pool = ProcessPool(processes=1, longest_seconds=0.5)
+    with pytest.raises(BackendFailed, match=r"killed after 0\.5 seconds of work on many images"):
+        pool.run_blocking(work.several, 100, 0.1)
+    pool.close()
 
 
 def test_a_process_that_eats_memory_is_stopped(pool: ProcessPool) -> None:
@@ -108,11 +118,3 @@ def test_a_closed_pool_says_so() -> None:
     pool.close()
     with pytest.raises(BackendFailed, match="closed"):
         pool.run_blocking(work.double, 1)
-
-
-def test_a_file_part_joins_its_spans(tmp_path: Path) -> None:
-    path = tmp_path / "object"
-    path.write_bytes(b"0123456789")
-    assert FilePart(str(path), (Span(1, 2), Span(7, 99))).read() == b"12789"
-    with pytest.raises(NotFound):
-        FilePart(str(tmp_path / "gone"), (Span(0, 1),)).read()

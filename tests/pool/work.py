@@ -8,6 +8,7 @@ import time
 import numpy as np
 
 from dicomweb_server.model.errors import NotReady
+from dicomweb_server.pool.base import image_done
 
 
 def double(number: int) -> int:
@@ -29,6 +30,13 @@ def leave() -> None:
 def hang() -> None:
     while True:
         time.sleep(60)
+
+
+def several(images: int, seconds: float) -> int:
+    for _ in range(images):
+        time.sleep(seconds)
+        image_done()
+    return images
 
 
 def eat(size: int) -> int:

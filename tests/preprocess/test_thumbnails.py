@@ -5,23 +5,38 @@ from __future__ import annotations
 import io
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 import pytest
 from PIL import Image
 
 from dicomweb_server.assembly import Backends, open_backends, open_receive
+from dicomweb_server.ingest.commit import GroupCommit
+from dicomweb_server.ingest.deciding import Policy
+from dicomweb_server.ingest.deletion import Delete
+from dicomweb_server.ingest.receive import Receive
 from dicomweb_server.model.errors import BackendFailed
 from dicomweb_server.model.ids import InstanceKey
 from dicomweb_server.model.messages import Kind, Ticket
-from dicomweb_server.model.records import Door, Origin
+from dicomweb_server.model.records import Door, Fate, Origin
 from dicomweb_server.model.results import DONE, Done, Failed
+from dicomweb_server.model.states import State
+from dicomweb_server.notices.log import LogNotices
 from dicomweb_server.objects import layout
 from dicomweb_server.pool.processes import ProcessPool
 from dicomweb_server.preprocess.thumbnails import Preprocess
+from dicomweb_server.queues.sql import SqlQueue
 from dicomweb_server.settings import Settings, Storage
+from dicomweb_server.workers.givenup import GivenUp
+from dicomweb_server.workers.loop import Worker
 from tests.corpus import path
+from tests.web.making import HerePool
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 @pytest.fixture
@@ -69,6 +84,7 @@ FILES = (
     "generated/mod/sr_enhanced.dcm",
     "generated/mod/video_hevc.dcm",
 )
+UNDECODABLE = "malformed/ts_lie_jls.dcm"
 
 
 def test_every_stored_instance_gets_a_picture_and_is_ready(
@@ -90,6 +106,91 @@ def test_doing_it_twice_ends_the_same(settings: Settings, backends: Backends, po
 def test_what_was_deleted_meanwhile_is_done(backends: Backends, pool: ProcessPool) -> None:
     stage = Preprocess(backends.objects, backends.catalog, pool)
     assert stage(tickets([InstanceKey("1.2", "1.2.3", "1.2.3.4")])) == [DONE]
+
+
+class MeanwhilePool(HerePool):
+    """Something happens while it draws."""
+
+    def __init__(self, meanwhile: Callable[[], object]) -> None:
+        self._meanwhile = meanwhile
+
+    def run_blocking(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        drawn = work(*args, **kwargs)
+        self._meanwhile()
+        return drawn
+
+
+def replaced(backends: Backends, key: InstanceKey) -> None:
+    """By a content of the same length, that differs in its last byte."""
+    before = backends.catalog.holdings.version(key)
+    body = bytearray(Path(str(backends.objects.local(before.object_key))).read_bytes())
+    body[-1] ^= 1
+    commit = GroupCommit(backends.objects, backends.catalog.holdings, backends.signals, policy=Policy.REPLACE)
+    receive = Receive(commit)
+    staged = receive.stage()
+    staged.write_bytes(body)
+    assert receive.submit(staged, Origin(Door.STOW)).result().fate is Fate.REPLACED
+    receive.close()
+
+
+def test_a_replacement_that_comes_while_the_old_one_is_drawn_is_drawn_itself(
+    settings: Settings, backends: Backends
+) -> None:
+    (key,) = stored(settings, backends, FILES[0])
+    old = backends.catalog.holdings.version(key)
+    pool = MeanwhilePool(lambda: replaced(backends, key))
+    assert Preprocess(backends.objects, backends.catalog, pool)(tickets([key])) == [DONE]
+    assert backends.catalog.progress.totals()["stored"] == 1, "not ready by the picture of another"
+    assert backends.catalog.holdings.version(key).version != old.version
+    assert Preprocess(backends.objects, backends.catalog, HerePool())(tickets([key])) == [DONE]
+    assert backends.catalog.progress.totals()["ready"] == 1
+    assert picture(backends, key).format == "JPEG"
+
+
+def test_what_is_deleted_while_it_is_drawn_leaves_no_picture(settings: Settings, backends: Backends) -> None:
+    (key,) = stored(settings, backends, FILES[0])
+    delete = Delete(backends.objects, backends.catalog.holdings, backends.signals)
+    pool = MeanwhilePool(lambda: delete(key))
+    assert Preprocess(backends.objects, backends.catalog, pool)(tickets([key])) == [DONE]
+    assert list(backends.objects.list()) == []
+
+
+def test_what_cannot_be_decoded_is_ready_with_an_icon_and_its_row_says_why(
+    settings: Settings, backends: Backends, pool: ProcessPool
+) -> None:
+    good, bad = stored(settings, backends, FILES[0], UNDECODABLE)
+    assert Preprocess(backends.objects, backends.catalog, pool)(tickets([good, bad])) == [DONE, DONE]
+    (fine,), (odd,) = (backends.catalog.progress.standing(key) for key in (good, bad))
+    assert (fine.state, fine.reason) == (State.READY, None)
+    assert odd.state is State.READY
+    assert odd.reason
+    assert picture(backends, bad).format == "JPEG"
+
+
+class DyingPool(HerePool):
+    def run_blocking(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        raise BackendFailed("a decoder process died (signal 9)", passing=False)
+
+
+def test_what_breaks_decoders_is_a_dead_letter_after_its_tries_not_before(
+    settings: Settings, backends: Backends
+) -> None:
+    """A decoder may be killed for something else: an operator, the kernel, the end of a service."""
+    (key,) = stored(settings, backends, FILES[0])
+    now = time.time()
+    queue = SqlQueue(backends.catalog.database, now=lambda: now)  # type: ignore[attr-defined]
+    stage = Preprocess(backends.objects, backends.catalog, DyingPool())
+    given_up = GivenUp(backends.catalog, LogNotices())
+    worker = Worker(queue, backends.signals, {Kind.PREPROCESS: stage}, "one", given_up=given_up)
+    for _ in range(5):
+        assert queue.dead_letters() == []
+        assert worker.work_once() == 1
+        now += 60
+    given_up.close()
+    (letter,) = queue.dead_letters()
+    assert (letter.attempts, letter.reason) == (5, "a decoder process died (signal 9)")
+    (standing,) = backends.catalog.progress.standing(key)
+    assert (standing.state, standing.attempts) == (State.FAILED, 5)
 
 
 class CrashingPool(ProcessPool):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from dicomweb_server.model.ids import InstanceKey, SeriesKey, StudyKey
@@ -86,6 +88,51 @@ def test_a_leased_ticket_is_nobody_elses_until_its_lease_runs_out(queue: Queue, 
     clock.passes(61)
     (lease,) = take(queue, worker="berta")
     assert lease.attempt == 2
+
+
+def test_a_lapsed_ticket_comes_first_and_alone_so_that_what_ends_workers_takes_no_other_along(
+    queue: Queue, clock: Clock
+) -> None:
+    queue.put([ticket(n) for n in range(3)])
+    take(queue, seconds=10)
+    queue.put([ticket(9, band=Band.WAITING)])
+    clock.passes(11)
+    taken = []
+    for _ in range(5):
+        leases = take(queue, worker="berta", seconds=60)
+        taken.append([(lease.ticket, lease.attempt) for lease in leases])
+        queue.done(leases)
+    assert taken == [
+        [(ticket(0), 2)],
+        [(ticket(1), 2)],
+        [(ticket(2), 2)],
+        [(ticket(9, band=Band.WAITING), 1)],
+        [],
+    ]
+
+
+def test_what_was_leased_or_delayed_before_the_clock_was_set_back_is_not_lost(queue: Queue, clock: Clock) -> None:
+    queue.put([ticket(1)])
+    take(queue, seconds=60)
+    queue.put([ticket(2, not_before=clock() + 60)])
+    clock.passes(-1_000_000)
+    assert [[lease.ticket.key for lease in take(queue, worker="berta")] for _ in range(2)] == [
+        [ticket(1).key],
+        [ticket(2).key],
+    ]
+
+
+def test_only_lost_tickets_are_put_again_and_what_waits_keeps_its_delay(queue: Queue, clock: Clock) -> None:
+    dead, leased, delayed, lost = (ticket(n) for n in range(4))
+    queue.put([dead])
+    queue.bury(take(queue)[0], reason="no pixels")
+    queue.put([leased])
+    take(queue)
+    queue.put([replace(delayed, not_before=clock() + 30, band=Band.EAGER)])
+    assert queue.put_missing([dead, leased, delayed, lost, lost]) == 1
+    assert [lease.ticket for lease in take(queue)] == [lost]
+    clock.passes(31)
+    assert [lease.ticket.band for lease in take(queue)] == [Band.EAGER]
 
 
 def test_one_heartbeat_keeps_every_lease_of_a_worker(queue: Queue, clock: Clock) -> None:

@@ -50,6 +50,10 @@ class QueuesAgree(RuleBasedStateMachine):
         self.sql.put(tickets)
         self.memory.put(tickets)
 
+    @rule(tickets=st.lists(TICKETS, max_size=6, unique_by=lambda ticket: (ticket.kind, ticket.key)))
+    def put_missing(self, tickets: list[Ticket]) -> None:
+        assert self.sql.put_missing(tickets) == self.memory.put_missing(tickets)
+
     @rule(worker=WORKERS, limit=st.integers(1, 3))
     def take(self, worker: str, limit: int) -> None:
         self.clock.passes(1)
@@ -94,7 +98,7 @@ class QueuesAgree(RuleBasedStateMachine):
     def beat(self, worker: str) -> None:
         assert self.sql.extend(worker, lease_seconds=20) == self.memory.extend(worker, lease_seconds=20)
 
-    @rule(seconds=st.sampled_from([3, 30]))
+    @rule(seconds=st.sampled_from([3, 30, 100_000, -100_000]))
     def wait(self, seconds: int) -> None:
         self.clock.passes(seconds)
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from dicomweb_server.model.states import State
 from dicomweb_server.queues.sql import SqlQueue
 from dicomweb_server.reconcile.audit import Audit, Flaw, Found
 from dicomweb_server.reconcile.lost import queue_lost
+from dicomweb_server.reconcile.repair import repair
+from dicomweb_server.reconcile.series import ReconcileSeries
 from tests.holding import holding
 
 NAME = "generated/ts/ct_evle.dcm"
@@ -43,8 +46,27 @@ def test_an_orphan_is_one_only_after_its_grace(tmp_path: Path) -> None:
     with holding(tmp_path) as held:
         held.take_all([NAME])
         held.objects.replace("instances/1.2/1.3/1.4-ab.dcm", b"nobody's")
-        assert Audit(held.objects, held.catalog).orphans() == []
-        assert Audit(held.objects, held.catalog, grace_seconds=-60).orphans() == ["instances/1.2/1.3/1.4-ab.dcm"]
+        held.objects.replace("tenants/other/instances/1.2/1.3/1.4-ab.dcm", b"nobody's")
+        held.objects.replace("notes/by/hand.txt", b"no object of ours")
+        assert list(Audit(held.objects, held.catalog).orphans()) == []
+        found = Audit(held.objects, held.catalog, grace_seconds=-60).orphans()
+        assert sorted(found) == ["instances/1.2/1.3/1.4-ab.dcm", "tenants/other/instances/1.2/1.3/1.4-ab.dcm"]
+
+
+def test_a_lost_document_is_named_and_written_anew(tmp_path: Path) -> None:
+    with holding(tmp_path) as held:
+        series = held.take_all([NAME])[NAME].of_series
+        reconcile, ticket = ReconcileSeries(held.objects, held.catalog, quiet_seconds=0), Ticket(Kind.RECONCILE, series)
+        reconcile([ticket])
+        document = held.catalog.holdings.series_progress(series).document
+        assert document is not None
+        held.objects.delete([document.object_key])
+        assert list(Audit(held.objects, held.catalog).flaws()) == [Found(Flaw.MISSING, document.object_key, series)]
+        queue = SqlQueue(held.catalog.database)
+        assert repair(held.objects, held.catalog, queue).rewritten == 1
+        assert ticket.key in [lease.ticket.key for lease in queue.take("w", kinds=list(Kind), limit=9, lease_seconds=9)]
+        reconcile([ticket])
+        assert list(Audit(held.objects, held.catalog).flaws()) == []
 
 
 def test_lost_work_is_found_from_the_rows(tmp_path: Path) -> None:
@@ -59,14 +81,15 @@ def test_lost_work_is_found_from_the_rows(tmp_path: Path) -> None:
 def test_lost_work_is_queued_once_and_never_what_rests_as_a_dead_letter(tmp_path: Path) -> None:
     with holding(tmp_path) as held:
         held.take_all([NAME])
-        queue = SqlQueue(held.catalog.database)
+        queue = SqlQueue(held.catalog.database, now=lambda: time.time() + 60)
         leases = queue.take("w", kinds=list(Kind), limit=9, lease_seconds=60)
+        assert {each.ticket.kind for each in leases} == {Kind.PREPROCESS, Kind.RECONCILE}
         queue.done(leases)
-        queue_lost(held.catalog, queue)
-        queue_lost(held.catalog, queue)
+        assert [queue_lost(held.catalog, queue) for _ in range(2)] == [2, 0]
         found = {each.ticket.kind: each for each in queue.take("w", kinds=list(Kind), limit=9, lease_seconds=60)}
         assert set(found) == {Kind.PREPROCESS, Kind.RECONCILE}
         queue.bury(found[Kind.PREPROCESS], reason="broken")
+        assert queue_lost(held.catalog, queue) == 0, "one is at work, the other rests"
         queue.done([found[Kind.RECONCILE]])
         assert queue_lost(held.catalog, queue) == 1
         assert [each.ticket.kind for each in queue.take("w", kinds=list(Kind), limit=9, lease_seconds=60)] == [

@@ -8,6 +8,11 @@ from dicomweb_server.model.states import State
 from dicomweb_server.reconcile.series import rest_in
 
 
+def test_a_clock_that_was_set_back_holds_up_no_series() -> None:
+    progress = SeriesProgress(SeriesKey("1.2", "1.2.3"), {State.READY: 3}, True, 5000.0, document=None, revision=7)
+    assert rest_in(progress, now=1000.0, quiet_seconds=5.0) == 0.0
+
+
 @pytest.mark.parametrize(
     ("counts", "pushed", "rest"),
     [

@@ -89,7 +89,8 @@ def test_the_store_is_listed_once_a_day(held: Holding, sweep: Sweep) -> None:
     sweep.now = lambda: now + 7200
     sweep()
     assert held.objects.stat("instances/1.2/1.3/1.4-ab.dcm").size > 0
-    sweep.now = lambda: now + 2 * 86_400
+    with held.catalog.database.write() as connection:
+        connection.exec_driver_sql("UPDATE lease SET until = until - 86400")
     sweep()
     assert [info.key for info in held.objects.list("instances/1.2/1.3/")] == []
 

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
 import tomllib
 from pathlib import Path
 
+import pydicom
 import pytest
 
 from dicomweb_server.cli.bar import closing, drawn
@@ -43,6 +46,7 @@ def test_config_keeps_passwords_to_itself() -> None:
         (["import"], "--sample"),
         (["import", "nowhere"], "there is no nowhere"),
         (["status", "--data", "nowhere"], "there is no folder"),
+        (["status", "a.b", "--data", "."], "Study Instance UID"),
         (["fly"], "fly"),
         ([], "COMMAND"),
     ],
@@ -77,6 +81,27 @@ def test_the_samples_come_in_whole_and_status_counts_them(tmp_path: Path) -> Non
     assert (done.returncode, report["refused"]) == (0, 0)
     status = json.loads(cli("status", "--data", tmp_path / "data").stdout)
     assert status["holds"]["instances"] == report["stored"] > 150
+
+
+def test_status_tells_of_one_study_and_of_what_failed(tmp_path: Path) -> None:
+    file = pydicom.dcmread(CT, stop_before_pixels=True)
+    names = [file.StudyInstanceUID, file.SeriesInstanceUID, file.SOPInstanceUID]
+    assert cli("import", "--data", tmp_path, CT).returncode == 0
+    told = [json.loads(cli("status", *names[: n + 1], "--data", tmp_path).stdout) for n in range(3)]
+    assert [each["state"] for each in told] == ["stored"] * 3
+    assert told[0]["series"][0]["series"] == names[1]
+    assert told[1]["instances"][0]["instance"] == names[2]
+    assert told[2]["attempts"] == 0
+    assert (
+        cli("status", "--failed", "--data", tmp_path).returncode,
+        cli("status", "1.9", "--data", tmp_path).returncode,
+    ) == (0, 1)
+    with contextlib.closing(sqlite3.connect(tmp_path / "catalog.sqlite")) as catalog, catalog:
+        catalog.execute("UPDATE instance SET state = 9, reason = 'no pixels', attempts = 5")
+    listed = cli("status", "--failed", "--data", tmp_path)
+    (failed,) = map(json.loads, listed.stdout.splitlines())
+    assert (failed["instance"], failed["reason"], failed["attempts"]) == (names[2], "no pixels", 5)
+    assert listed.returncode == 1
 
 
 def test_the_bar_tells_rate_and_remaining_time() -> None:

@@ -14,7 +14,9 @@ import pytest
 CHILDREN = """
 import os, signal, sys, time
 from pathlib import Path
+from dicomweb_server import supervisor
 from dicomweb_server.supervisor import Role, Supervisor
+supervisor.SHORT_LIFE_SECONDS = 0.2
 folder = Path(sys.argv[1])
 
 def stay(name):
@@ -34,7 +36,13 @@ def hang():
     time.sleep(600)
     return 0
 
-mains = {"a": stay("a"), "b": stay("b"), "hang": hang, "cannot": lambda: 70}
+def falter():
+    if list(folder.glob("falter.[0-9]*")) and not (folder / "refused").exists():
+        (folder / "refused").touch()
+        return 70
+    return stay("falter")()
+
+mains = {"falter": falter, "a": stay("a"), "b": stay("b"), "hang": hang, "cannot": lambda: 70}
 sys.exit(Supervisor([Role(n, mains[n]) for n in sys.argv[2:]], stop_seconds=1.0).run())
 """
 
@@ -98,6 +106,19 @@ def test_children_do_not_outlive_a_killed_parent(tmp_path: Path) -> None:
     parent.kill()
     parent.wait()
     assert gone(pid)
+
+
+def test_what_ran_once_is_started_again_though_it_cannot_start_just_now(tmp_path: Path) -> None:
+    """As when the disk is full or read-only: the others serve on."""
+    parent = supervised(tmp_path, "a", "falter")
+    (first,), (other,) = pids(tmp_path, "falter"), pids(tmp_path, "a")
+    time.sleep(0.3)
+    os.kill(first, signal.SIGKILL)
+    pids(tmp_path, "falter", at_least=2)
+    assert (tmp_path / "refused").exists()
+    assert pids(tmp_path, "a") == [other]
+    parent.terminate()
+    assert parent.wait(10) == 0
 
 
 @pytest.mark.parametrize("roles", [("cannot",), ("a", "cannot")])

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import httpx
 import jsonschema
+import pydicom
 import pytest
 from openapi_spec_validator import validate
 
 from dicomweb_server.catalog.base import AnnouncedSeries
 from dicomweb_server.model.ids import InstanceKey, SeriesKey, StudyKey
 from dicomweb_server.model.messages import Kind, Ticket
+from dicomweb_server.notices.log import LogNotices
 from dicomweb_server.queues.sql import SqlQueue
+from dicomweb_server.reconcile.series import ReconcileSeries
 from dicomweb_server.signals.memory import MemorySignals
 from dicomweb_server.web import openapi, schemas
 from dicomweb_server.web.api import OPERATIONS
+from dicomweb_server.workers.givenup import GivenUp
+from tests import corpus
 from tests.web.retrieving import Door, door
 
 CT = "generated/ts/ct_evle.dcm"
@@ -65,6 +71,10 @@ async def test_the_description_is_valid_and_whole(held: Door) -> None:
         document = (await client.get("/api/v1/openapi.json")).json()
     validate(document)
     assert set(document["paths"]) == set(OPERATIONS)
+    names = [
+        each["operationId"] for path in document["paths"].values() for each in path.values() if "operationId" in each
+    ]
+    assert len(set(names)) == len(names) == sum(map(len, OPERATIONS.values()))
 
 
 async def test_how_far_along_is_told_at_every_level(held: Door) -> None:
@@ -84,6 +94,55 @@ async def test_what_is_announced_and_not_here_is_told_apart(held: Door) -> None:
     held.held.catalog.pulling.announce(StudyKey("1.2"), "pacs", {}, [series])
     found = (await ask(held, "/api/v1/studies/1.2/series/1.2.3/instances/1.2.3.4")).json()
     assert (found["state"], found["here"], found["source"]) == ("announced", False, "pacs")
+
+
+async def test_how_much_is_here_is_told(held: Door) -> None:
+    totals = (await ask(held, "/api/v1/status")).json()["totals"]
+    assert (totals["instances"], totals["stored"]) == (1, 1)
+
+
+async def test_a_complete_series_tells_its_number_its_slices_and_who_stands_for_it(held: Door) -> None:
+    key, catalog = held.keys[CT], held.held.catalog
+    number = pydicom.dcmread(corpus.path(CT), stop_before_pixels=True).SeriesNumber
+    place = f"/api/v1/studies/{key.study}/series/{key.series}"
+    growing = (await ask(held, place)).json()
+    assert (growing["number"], growing["slices"], growing["complete"]) == (number, None, False)
+    ReconcileSeries(held.held.objects, catalog, quiet_seconds=0)([Ticket(Kind.RECONCILE, key.of_series)])
+    whole = (await ask(held, place)).json()
+    assert (whole["slices"], whole["complete"], whole["representative"]) == (1, True, key.instance)
+    study = (await ask(held, f"/api/v1/studies/{key.study}")).json()
+    assert study["representative"] == {"series": key.series, "instance": key.instance}
+
+
+async def test_attempts_reasons_and_the_next_try_are_told_at_every_level(held: Door) -> None:
+    """While it is tried again the queue knows them, afterwards the row."""
+    key, queue = held.keys[CT], held.services.queue
+    assert queue is not None
+    queue.done(queue.take("test", kinds=[Kind.RECONCILE], limit=9, lease_seconds=60))
+    places = [f"/api/v1/studies/{key.study}", f"/api/v1/studies/{key.study}/series/{key.series}"]
+    place = f"{places[1]}/instances/{key.instance}"
+    (lease,) = queue.take("test", kinds=[Kind.PREPROCESS], limit=1, lease_seconds=60)
+    assert (await ask(held, place)).json()["next_attempt"] is None, "somebody is at it"
+    before = time.time()
+    queue.retry(lease, delay_seconds=30, reason="no answer")
+    found = (await ask(held, place)).json()
+    assert (found["state"], found["attempts"], found["reason"]) == ("stored", 1, "no answer")
+    assert before + 29 < found["next_attempt"] < time.time() + 31
+    (lease,) = SqlQueue(held.held.catalog.database, now=lambda: time.time() + 40).take(
+        "test", kinds=[Kind.PREPROCESS], limit=1, lease_seconds=60
+    )
+    given_up = GivenUp(held.held.catalog, LogNotices())
+    given_up(lease, "no answer")
+    given_up.close()
+    queue.bury(lease, reason="no answer")
+    for above in places:
+        told = (await ask(held, above)).json()
+        assert (told["state"], told["attempts"]) == ("failed", 2)
+        assert told["reasons"] == [{"reason": "no answer", "instances": 1}]
+    (failed,) = (await ask(held, "/api/v1/instances")).json()["instances"]
+    assert (failed["instance"], failed["reason"], failed["attempts"]) == (key.instance, "no answer", 2)
+    assert (await ask(held, "/api/v1/instances?state=stored")).json() == {"instances": []}
+    assert (await ask(held, "/api/v1/instances?state=odd")).status_code == 400
 
 
 @pytest.mark.parametrize("path", ["/api/v1/studies/1.9", "/api/v1/studies/1.9/series/1.8"])

@@ -54,6 +54,8 @@ async def test_images_are_jpeg_and_reports_html_unless_asked_otherwise(held: Doo
     assert (await held.get(at(held, REPORT))).headers["content-type"] == "text/html; charset=utf-8"
     assert (await held.get(at(held, CT, "&contentType=image/png"))).headers["content-type"] == "image/png"
     assert (await held.get(at(held, CT, "&contentType=image/tiff,image/gif"))).headers["content-type"] == "image/gif"
+    weighed = "&contentType=image/gif%3Bq=0.5,image/png"
+    assert (await held.get(at(held, CT, weighed))).headers["content-type"] == "image/png"
 
 
 @pytest.mark.parametrize(

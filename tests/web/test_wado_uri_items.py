@@ -86,6 +86,23 @@ async def test_both_names_of_annotations_are_known(held: Door, name: str) -> Non
     assert drawn.content == by_path.content
 
 
+async def test_both_names_of_annotations_add_up_and_unknown_words_are_told(held: Door) -> None:
+    """U-05, R-05"""
+    both = await held.get(at(held, CT, "&contentType=image/png&annotation=patient&imageAnnotation=technique,colour"))
+    by_path = await held.get(held.at(CT) + "/rendered?annotation=patient,technique", "image/png")
+    assert both.content == by_path.content
+    assert both.headers["warning"].endswith("not supported: colour")
+
+
+async def test_all_frames_come_as_an_animation(held: Door) -> None:
+    """R-03: by GIF, where no frame is named"""
+    counts = [
+        getattr(opened((await held.get(at(held, CINE, f"&contentType=image/gif{frame}"))).content), "n_frames", 1)
+        for frame in ("", "&frameNumber=2")
+    ]
+    assert counts == [12, 1]
+
+
 @pytest.mark.parametrize(
     ("query", "status"),
     [
@@ -95,6 +112,8 @@ async def test_both_names_of_annotations_are_known(held: Door, name: str) -> Non
         ("&windowWidth=5", 400),
         ("&region=0,0,1,1", 200),
         ("&imageQuality=101", 400),
+        ("&imageQuality=50&imageQuality=60", 400),
+        ("&unknown=1&unknown=2", 200),
     ],
 )
 async def test_parameters_of_the_picture_are_judged(held: Door, query: str, status: int) -> None:

@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 
 from dicomweb_server.assembly.alerts import open_notices
+from dicomweb_server.catalog.base import AnnouncedSeries
 from dicomweb_server.loading import load
 from dicomweb_server.model.errors import BackendFailed
-from dicomweb_server.model.ids import InstanceKey
-from dicomweb_server.model.messages import Kind, Ticket
+from dicomweb_server.model.ids import InstanceKey, StudyKey
+from dicomweb_server.model.messages import Kind, Lease, Ticket
 from dicomweb_server.model.results import Failed, Result
 from dicomweb_server.model.states import State
+from dicomweb_server.notices.log import LogNotices
 from dicomweb_server.preprocess.thumbnails import Preprocess
 from dicomweb_server.queues.sql import SqlQueue
 from dicomweb_server.signals.memory import MemorySignals
@@ -65,7 +67,7 @@ def hopeless(tickets: Sequence[Ticket]) -> list[Result]:
 def given_up(held: Holding, webhook: str) -> InstanceKey:
     key = held.take_all([NAME])[NAME]
     settings, _ = load(environment={}, flags={"notices.webhook": webhook})
-    handler = GivenUp(held.catalog.progress, open_notices(settings))
+    handler = GivenUp(held.catalog, open_notices(settings))
     queue = SqlQueue(held.catalog.database)
     queue.put([Ticket(Kind.PREPROCESS, key)])
     Worker(queue, MemorySignals(), {Kind.PREPROCESS: hopeless}, "one", given_up=handler).work_once()
@@ -82,8 +84,33 @@ def test_the_row_says_why_and_the_instance_is_still_served(
     held: Holding, webhook: tuple[str, list[dict[str, object]]]
 ) -> None:
     key = given_up(held, webhook[0])
-    assert state(held, key) == (State.FAILED, "BackendFailed: a decoder process died (signal 11)", 1)
+    assert state(held, key) == (State.FAILED, "a decoder process died (signal 11)", 1)
     assert held.objects.stat(held.catalog.holdings.version(key).object_key).size > 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "claimed", "states"),
+    [
+        (Kind.FETCH, False, [State.FAILED, State.QUEUED]),
+        (Kind.FETCH, True, [State.FAILED, State.QUEUED]),
+        (Kind.CACHE_SERIES, False, [State.FAILED, State.FAILED]),
+    ],
+)
+def test_nothing_waits_for_what_was_given_up(held: Holding, kind: Kind, claimed: bool, states: list[State]) -> None:
+    """The worker died of it time after time, or the source could not list the series."""
+    keys = [InstanceKey("1.2", "1.2.3", f"1.2.3.{n}") for n in (4, 5)]
+    listed = [{"00080018": {"vr": "UI", "Value": [key.instance]}} for key in keys]
+    series = keys[0].of_series
+    held.catalog.pulling.announce(StudyKey("1.2"), "pacs", {}, [AnnouncedSeries(series, {}, listed)])
+    held.catalog.pulling.want([Ticket(Kind.FETCH, key) for key in keys])
+    if claimed:
+        held.catalog.pulling.claim(keys[:1])
+    handler = GivenUp(held.catalog, LogNotices())
+    handler(Lease(1, Ticket(kind, keys[0] if kind is Kind.FETCH else series), 5, 0.0), "no answer")
+    handler.close()
+    standing = held.catalog.progress.standing(series)
+    assert [each.state for each in standing] == states
+    assert (standing[0].reason, standing[0].attempts) == ("no answer", 5)
 
 
 def test_somebody_is_told_what_and_why(held: Holding, webhook: tuple[str, list[dict[str, object]]]) -> None:

@@ -23,7 +23,10 @@ class Codestream:
     bits: int | None = None
     signed: bool | None = None
     colour: str | None = None
-    """``RGB`` or ``YBR`` where a JPEG stream says so by Adobe or JFIF marker, component names or subsampling."""
+    """``RGB`` or ``YBR`` where a JPEG stream says so by Adobe or JFIF marker, component names or subsampling.
+
+    ``RGB`` too where a JPEG 2000 stream has a colour transformation, which its decoder undoes.
+    """
     lossless: bool | None = None
     high_throughput: bool = False
 
@@ -101,16 +104,17 @@ def _jpeg_colour(parts: list[tuple[int, int]], adobe: int | None, jfif: bool, lo
 
 
 def _jpeg_2000(data: bytes, start: int) -> Codestream:
-    """SIZ, and the transformation in COD (ITU-T T.800 A.5.1, A.6.1); CAP stands for HTJ2K (T.814 A.2)."""
+    """SIZ, and the transformations in COD (ITU-T T.800 A.5.1, A.6.1); CAP stands for HTJ2K (T.814 A.2)."""
     length, _, x1, y1, x0, y0 = struct.unpack_from(">HHIIII", data, start + 4)
     (components,) = struct.unpack_from(">H", data, start + 40)
     depth = data[start + 42]
-    at, capable, reversible = start + 4 + length, False, None
+    at, capable, reversible, colour = start + 4 + length, False, None, None
     while data[at] == 0xFF and data[at + 1] not in {0x90, 0xD9}:
         marker = data[at + 1]
         (size,) = struct.unpack_from(">H", data, at + 2)
         capable = capable or marker == 0x50
         if marker == 0x52:
+            colour = "RGB" if data[at + 8] else None
             reversible = data[at + 13] == 1
         at += 2 + size
     return Codestream(
@@ -120,6 +124,7 @@ def _jpeg_2000(data: bytes, start: int) -> Codestream:
         components=components,
         bits=(depth & 0x7F) + 1,
         signed=bool(depth & 0x80),
+        colour=colour,
         lossless=reversible,
         high_throughput=capable,
     )

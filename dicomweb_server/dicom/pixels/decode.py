@@ -30,6 +30,7 @@ _DECODER_ERRORS = (
     RuntimeError,
     ValueError,
 )
+_END_OF_IMAGE = b"\xff\xd9"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +53,11 @@ def decode(data: bytes, facts: ImageFacts, *, keep_ybr: bool = False) -> Frame:
         case None:
             raise Undecodable(f"no decoder for transfer syntax {facts.transfer_syntax[:64]}")
         case Family.NATIVE:
-            return Frame(from_native(data, facts), "YBR_FULL" if facts.subsampled else facts.photometric)
+            return Frame(from_native(data, facts), _with_own_chroma(facts))
         case Family.DEFLATED_FRAME:
-            return Frame(from_native(inflated(data, facts), facts), facts.photometric)
+            return Frame(from_native(inflated(data, facts), facts), _with_own_chroma(facts))
         case Family.RLE:
-            return Frame(decode_rle(data, facts), facts.photometric)
+            return Frame(decode_rle(data, facts), _with_own_chroma(facts))
     stream = checked_stream(data, facts, kind)
     try:
         cells, photometric = _decompressed(data, facts, stream, keep_ybr)
@@ -88,9 +89,10 @@ def _decompressed(data: bytes, facts: ImageFacts, stream: Codestream, keep_ybr: 
         case Family.JPEG:
             return _jpeg(data, facts, stream, keep_ybr)
         case Family.JPEG_LS:
-            return imagecodecs.jpegls_decode(data), facts.photometric
+            # CharLS reads on for seconds behind a stream that is cut off, unless it meets an end
+            return imagecodecs.jpegls_decode(data + _END_OF_IMAGE), _with_own_chroma(facts)
         case Family.JPEG_2000:
-            return _jpeg_2000(data, stream), "RGB" if facts.samples == 3 else facts.photometric
+            return _jpeg_2000(data, stream), _colour_of_jpeg_2000(facts, stream)
         case _:
             return imagecodecs.jpegxl_decode(data, numthreads=1), "RGB" if facts.samples == 3 else facts.photometric
 
@@ -110,8 +112,20 @@ def _jpeg(data: bytes, facts: ImageFacts, stream: Codestream, keep_ybr: bool) ->
 def _jpeg_2000(data: bytes, stream: Codestream) -> Any:
     # OpenJPH wraps around where irreversible coding overshoots the range; OpenJPEG cuts off, so it takes those
     if stream.high_throughput and stream.lossless:
-        return imagecodecs.htj2k_decode(data)
+        return imagecodecs.htj2k_decode(data, planar=False)
     return imagecodecs.jpeg2k_decode(data, numthreads=1)
+
+
+def _colour_of_jpeg_2000(facts: ImageFacts, stream: Codestream) -> str:
+    """What the codestream transforms comes out as RGB; else YBR is what the data set calls so."""
+    if facts.samples != 3 or (stream.colour is None and facts.photometric.startswith("YBR_FULL")):
+        return _with_own_chroma(facts)
+    return "RGB"
+
+
+def _with_own_chroma(facts: ImageFacts) -> str:
+    """The photometric interpretation of cells that no codec has turned: each has samples of its own by now."""
+    return "YBR_FULL" if facts.samples == 3 and facts.photometric == "YBR_FULL_422" else facts.photometric
 
 
 def _as_cells(found: Any, facts: ImageFacts, stream: Codestream) -> Cells:
@@ -124,11 +138,15 @@ def _as_cells(found: Any, facts: ImageFacts, stream: Codestream) -> Cells:
             raise Undecodable(f"the frame decodes to {cells.shape}, its description says {facts.shape}")
     if cells.dtype.kind == "f":
         raise Undecodable("the frame decodes to floating point")
-    if cells.dtype.itemsize > facts.cell.itemsize:
-        return cells.astype(facts.cell)
+    cell = np.dtype(f"<i{facts.cell.itemsize}") if stream.signed else facts.cell
+    if cells.dtype.itemsize > cell.itemsize:
+        narrow = cells.astype(cell)
+        if not np.array_equal(narrow, cells):
+            raise Undecodable(f"the frame has {stream.bits} bits, its description {facts.bits_allocated}")
+        return narrow
     if facts.signed and cells.dtype.kind == "u" and stream.bits is not None:
-        cells = _sign_extended(cells.astype(facts.cell), min(stream.bits, facts.cell.itemsize * 8))
-    return np.ascontiguousarray(cells.astype(facts.cell, copy=False))
+        cells = _sign_extended(cells.astype(cell), min(stream.bits, cell.itemsize * 8))
+    return np.ascontiguousarray(cells.astype(cell, copy=False))
 
 
 def _sign_extended(cells: Cells, bits: int) -> Cells:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import log10
-from typing import Any
 
 import imagecodecs
 import numpy as np
@@ -16,7 +15,7 @@ from dicomweb_server.dicom.pixels.facts import Element, ImageFacts
 from dicomweb_server.dicom.pixels.rle import encode_rle
 from dicomweb_server.model.errors import NotAcceptable
 
-Encoder = Callable[[Cells, ImageFacts, int], bytes]
+Encoder = Callable[[Frame, ImageFacts, int], bytes]
 
 
 def encode(frame: Frame, facts: ImageFacts, target: str, quality: int) -> tuple[bytes, str]:
@@ -32,7 +31,7 @@ def encode(frame: Frame, facts: ImageFacts, target: str, quality: int) -> tuple[
     if facts.cell.itemsize * 8 > widest:
         raise NotAcceptable(f"{target} holds no {facts.bits_allocated}-bit cells", available=(syntaxes.EXPLICIT_LE,))
     try:
-        return encoder(frame.cells, facts, quality), _photometric(frame, target)
+        return encoder(frame, facts, quality), _photometric(frame, target)
     except (RuntimeError, ValueError) as error:
         raise NotAcceptable(f"these pixels cannot be written as {target}") from error
 
@@ -49,65 +48,88 @@ def _unsigned(cells: Cells) -> Cells:
     return np.ascontiguousarray(bare)
 
 
-def _rle(cells: Cells, facts: ImageFacts, _quality: int) -> bytes:
+def _rle(frame: Frame, facts: ImageFacts, _quality: int) -> bytes:
     if facts.bits_allocated == 1:
-        packed = np.packbits(cells.reshape(-1) != 0, bitorder="little")
+        packed = np.packbits(frame.cells.reshape(-1) != 0, bitorder="little")
         return encode_rle(packed.reshape(1, -1))
-    return encode_rle(cells)
+    return encode_rle(frame.cells)
 
 
-def _jpeg_lossless(cells: Cells, _facts: ImageFacts, _quality: int) -> bytes:
+def _jpeg_lossless(frame: Frame, _facts: ImageFacts, _quality: int) -> bytes:
+    cells = _unsigned(frame.cells)
     bits = cells.dtype.itemsize * 8
-    colour: dict[str, Any] = {"colorspace": "RGB", "outcolorspace": "RGB"} if cells.ndim == 3 else {}
-    return bytes(imagecodecs.jpeg8_encode(_unsigned(cells), lossless=True, predictor=1, bitspersample=bits, **colour))
+    # Only RGB can say so in the stream: libjpeg-turbo writes broken lossless streams of what it is told is YCbCr
+    colour = None if cells.ndim == 2 else "RGB" if frame.photometric == "RGB" else "UNKNOWN"
+    return bytes(
+        imagecodecs.jpeg8_encode(
+            cells, lossless=True, predictor=1, bitspersample=bits, colorspace=colour, outcolorspace=colour
+        )
+    )
 
 
-def _jpeg_baseline(cells: Cells, facts: ImageFacts, quality: int) -> bytes:
+def _jpeg_baseline(frame: Frame, facts: ImageFacts, quality: int) -> bytes:
     if facts.signed:
         raise ValueError("JPEG baseline knows no sign")
-    if cells.ndim == 3:
-        return bytes(imagecodecs.jpeg8_encode(cells, quality, subsampling="422"))
-    return bytes(imagecodecs.jpeg8_encode(cells, quality))
+    subsampling = "422" if frame.cells.ndim == 3 else None
+    return bytes(imagecodecs.jpeg8_encode(frame.cells, quality, subsampling=subsampling))
 
 
-def _jpeg_ls(cells: Cells, _facts: ImageFacts, _quality: int) -> bytes:
-    return bytes(imagecodecs.jpegls_encode(_unsigned(cells)))
+def _jpeg_ls(frame: Frame, _facts: ImageFacts, _quality: int) -> bytes:
+    return bytes(imagecodecs.jpegls_encode(_unsigned(frame.cells)))
 
 
-def _jpeg_ls_near(cells: Cells, facts: ImageFacts, quality: int) -> bytes:
+def _jpeg_ls_near(frame: Frame, facts: ImageFacts, quality: int) -> bytes:
     if facts.signed:
         raise ValueError("near-lossless coding would turn small negative values into large positive ones")
-    return bytes(imagecodecs.jpegls_encode(cells, max(1, (100 - quality) // 5)))
+    return bytes(imagecodecs.jpegls_encode(frame.cells, max(1, (100 - quality) // 5)))
 
 
-def _jpeg_2000_lossless(cells: Cells, _facts: ImageFacts, _quality: int) -> bytes:
-    return bytes(imagecodecs.jpeg2k_encode(cells, codecformat="j2k", reversible=True, numthreads=1))
+def _jpeg_2000_lossless(frame: Frame, _facts: ImageFacts, _quality: int) -> bytes:
+    return _openjpeg(frame, None, reversible=True)
 
 
-def _jpeg_2000(cells: Cells, _facts: ImageFacts, quality: int) -> bytes:
+def _jpeg_2000(frame: Frame, _facts: ImageFacts, quality: int) -> bytes:
     # OpenJPEG measures the signal to noise ratio against the whole range of the cell; few images fill 16 bits
+    cells = frame.cells
     span = max(int(cells.max()) - int(cells.min()), 1)
     level = 25 + quality // 3 + max(0, round(20 * log10(2 ** (8 * cells.dtype.itemsize) / span)))
-    return bytes(imagecodecs.jpeg2k_encode(cells, level, codecformat="j2k", reversible=False, numthreads=1))
+    return _openjpeg(frame, level, reversible=False)
 
 
-def _htj2k_lossless(cells: Cells, _facts: ImageFacts, _quality: int) -> bytes:
-    return bytes(imagecodecs.htj2k_encode(cells, reversible=True, **_resolutions(cells)))
+def _openjpeg(frame: Frame, level: int | None, *, reversible: bool) -> bytes:
+    return bytes(
+        imagecodecs.jpeg2k_encode(
+            frame.cells, level, codecformat="j2k", reversible=reversible, mct=frame.photometric == "RGB", numthreads=1
+        )
+    )
 
 
-def _htj2k_rpcl(cells: Cells, _facts: ImageFacts, _quality: int) -> bytes:
+def _htj2k_lossless(frame: Frame, _facts: ImageFacts, _quality: int) -> bytes:
+    return _openjph(frame, None, reversible=True)
+
+
+def _htj2k_rpcl(frame: Frame, _facts: ImageFacts, _quality: int) -> bytes:
     """OpenJPH writes RPCL order by itself; the syntax also wants TLM and a lowest level of at most 64 (PS3.5 10.18)."""
-    return bytes(imagecodecs.htj2k_encode(cells, reversible=True, tlm=True, **_resolutions(cells)))
+    return _openjph(frame, None, reversible=True, tlm=True)
 
 
-def _htj2k(cells: Cells, _facts: ImageFacts, quality: int) -> bytes:
-    step = 0.00002 * 2 ** ((100 - quality) / 10)
-    return bytes(imagecodecs.htj2k_encode(cells, step, reversible=False, **_resolutions(cells)))
+def _htj2k(frame: Frame, _facts: ImageFacts, quality: int) -> bytes:
+    return _openjph(frame, 0.00002 * 2 ** ((100 - quality) / 10), reversible=False)
 
 
-def _resolutions(cells: Cells) -> dict[str, Any]:
-    longest = max(cells.shape[:2])
-    return {"resolutions": max(6, (longest // 64).bit_length() + 1)}
+def _openjph(frame: Frame, step: float | None, *, reversible: bool, tlm: bool = False) -> bytes:
+    longest = max(frame.cells.shape[:2])
+    resolutions = max(6, (longest // 64).bit_length() + 1)
+    return bytes(
+        imagecodecs.htj2k_encode(
+            frame.cells,
+            step,
+            reversible=reversible,
+            rgb=frame.photometric == "RGB",
+            tlm=tlm,
+            resolutions=resolutions,
+        )
+    )
 
 
 ENCODERS: dict[str, tuple[int, Encoder]] = {

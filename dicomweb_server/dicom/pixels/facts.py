@@ -79,7 +79,7 @@ def image_facts(attributes: Attributes, transfer_syntax: str) -> ImageFacts:
     if Element.INTEGER.value in attributes:
         element = Element.INTEGER
     bits = attributes.whole("00280100", 0)
-    stored = attributes.whole("00280101", bits)
+    stored = _within(attributes.whole("00280101", bits), 1, bits) or bits
     facts = ImageFacts(
         transfer_syntax=transfer_syntax,
         rows=attributes.whole("00280010", 0),
@@ -87,13 +87,17 @@ def image_facts(attributes: Attributes, transfer_syntax: str) -> ImageFacts:
         samples=attributes.whole("00280002", 1),
         bits_allocated=bits,
         bits_stored=stored,
-        high_bit=attributes.whole("00280102", stored - 1),
+        high_bit=_within(attributes.whole("00280102", stored - 1), stored - 1, bits - 1) or stored - 1,
         signed=attributes.whole("00280103", 0) == 1,
         photometric=attributes.text("00280004").upper() or "MONOCHROME2",
         planar=attributes.whole("00280006", 0) == 1,
         element=element,
     )
     return _checked(facts)
+
+
+def _within(value: int, least: int, most: int) -> int | None:
+    return value if least <= value <= most else None
 
 
 def _checked(facts: ImageFacts) -> ImageFacts:

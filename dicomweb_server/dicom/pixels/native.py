@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from contextlib import suppress
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from dicomweb_server.model.errors import Undecodable
 
 def from_native(data: bytes, facts: ImageFacts) -> Cells:
     """The cells of a native frame, samples interleaved. A 1-bit frame starts at bit 0 of its first byte (T-08)."""
-    if facts.subsampled and facts.cell_bits == 8:
+    if facts.subsampled and facts.cell_bits == 8 and len(data) < facts.frame_size:
         return _upsampled(_checked(data, facts.pixels * 2), facts)
     data = _checked(data, facts.frame_size)
     if facts.cell_bits == 1:
@@ -37,12 +38,11 @@ def unpacked(data: bytes, facts: ImageFacts) -> Cells:
 
 
 def inflated(data: bytes, facts: ImageFacts) -> bytes:
-    """A raw-deflated frame, never more than the facts allow."""
-    stream = zlib.decompressobj(-15)
-    try:
-        return stream.decompress(data, facts.frame_size + 1)
-    except zlib.error as error:
-        raise Undecodable("the deflated frame is broken") from error
+    """A deflated frame, raw or with the zlib header that some writers add; never more than the facts allow."""
+    for form in (-zlib.MAX_WBITS, zlib.MAX_WBITS):
+        with suppress(zlib.error):
+            return zlib.decompressobj(form).decompress(data, facts.frame_size + 1)
+    raise Undecodable("the deflated frame is broken")
 
 
 def _checked(data: bytes, size: int) -> bytes:

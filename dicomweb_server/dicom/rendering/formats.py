@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dicomweb_server.dicom.rendering.media import IMAGES
+from dicomweb_server.dicom.rendering.pace import hundredths
 from dicomweb_server.model.errors import NotAcceptable
 
 
@@ -39,10 +40,11 @@ def written(image: Image.Image, media_type: str, *, quality: int = 90, profile: 
     raise NotAcceptable(f"images are not written as {media_type[:80]}", available=IMAGES)
 
 
-def animated(images: Sequence[Image.Image], *, milliseconds: float = 100.0) -> bytes:
-    """All images as one looping GIF. Browsers play nothing faster than 20 ms an image."""
+def animated(images: Sequence[Image.Image], times: Sequence[float]) -> bytes:
+    """All images as one looping GIF, each shown for so many milliseconds."""
     first, *rest = images
-    return _saved(first, "GIF", save_all=True, append_images=rest, duration=max(20, round(milliseconds)), loop=0)
+    durations = [time * 10 for time in hundredths(times)]
+    return _saved(first, "GIF", save_all=True, append_images=rest, duration=durations, loop=0)
 
 
 def _boxed(brand: bytes, codestream: bytes, pixels: NDArray[np.uint8], profile: bytes | None) -> bytes:

@@ -30,8 +30,11 @@ class Lut:
         return float((1 << self.bits) - 1)
 
 
-def lut_of(item: Attributes) -> Lut | None:
-    """The table of a Modality or VOI LUT item; None where it is not usable."""
+def lut_of(item: Attributes, *, signed: bool = False) -> Lut | None:
+    """The table of a Modality or VOI LUT item; None where it is not usable.
+
+    ``signed``: values looked up may be below 0, and so may the first value whatever representation it is written in.
+    """
     descriptor = [int(n) for n in item.numbers("00283002")]
     data = item.binary("00283006")
     if len(descriptor) != 3 or not data:
@@ -41,7 +44,16 @@ def lut_of(item: Attributes) -> Lut | None:
     if not len(found):
         return None
     # Some writers give the bits in use, some 16 for data of fewer: what the entries reach decides
-    return Lut(first, found.astype(np.float32), min(max(bits, int(found.max()).bit_length(), 1), 16))
+    return Lut(
+        signed_16(first) if signed else first,
+        found.astype(np.float32),
+        min(max(bits, int(found.max()).bit_length(), 1), 16),
+    )
+
+
+def signed_16(value: int) -> int:
+    """A value of 16 bits as the signed number that its bits are."""
+    return value - (1 << 16) if 1 << 15 <= value < 1 << 16 else value
 
 
 def entries_of(data: bytes, entries: int) -> NDArray[np.uint16]:

@@ -16,6 +16,7 @@ from dicomweb_server.dicom.rendering.lut import Lut, lut_of
 _MODALITY_LUT = "00283000"
 _TRANSFORMATION = "00289145"
 _REAL_WORLD = "00409096"
+_PARAMETRIC_MAP = "1.2.840.10008.5.1.4.1.1.30"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,27 +27,38 @@ class Modality:
     intercept: float = 0.0
     lut: Lut | None = None
 
+    signed: bool = False
+    """Whether stored values may be below 0."""
+
     def __call__(self, stored: Reals) -> Reals:
         if self.lut is not None:
             return self.lut(stored)
         return stored * self.slope + self.intercept
 
+    @property
+    def below_zero(self) -> bool:
+        """Whether what comes out may be below 0."""
+        return self.lut is None and (self.signed or self.slope < 0 or self.intercept < 0)
 
-def modality_of(attributes: Attributes, frame: int) -> Modality:
-    """The modality stage of a frame. What is missing or no number leaves values as they are."""
+
+def modality_of(attributes: Attributes, frame: int, *, signed: bool = False) -> Modality:
+    """The modality stage of a frame. What is missing or no number leaves values as they are.
+
+    ``signed``: stored values may be below 0.
+    """
     place = of_frame(attributes, frame, _TRANSFORMATION) or attributes
-    lut = lut_of(place.item(_MODALITY_LUT)) if place.values(_MODALITY_LUT) else None
+    lut = lut_of(place.item(_MODALITY_LUT), signed=signed) if place.values(_MODALITY_LUT) else None
     slope = place.number("00281053")
-    if slope is None and lut is None and "00281053" not in place:
-        return _real_world(attributes, frame)
-    return Modality(slope or 1.0, place.number("00281052") or 0.0, lut)
+    if slope is None and lut is None and attributes.text("00080016") == _PARAMETRIC_MAP:
+        return _real_world(attributes, frame, signed)
+    return Modality(slope or 1.0, place.number("00281052") or 0.0, lut, signed)
 
 
-def _real_world(attributes: Attributes, frame: int) -> Modality:
-    """A parametric map has its slope in the first Real World Value Mapping (R-17)."""
+def _real_world(attributes: Attributes, frame: int, signed: bool) -> Modality:
+    """A parametric map has its slope in the first Real World Value Mapping (R-17); no window of others counts in it."""
     mapping = of_frame(attributes, frame, _REAL_WORLD) or attributes.item(_REAL_WORLD)
     slope = mapping.number("00409225")
-    return Modality(slope or 1.0, mapping.number("00409224") or 0.0)
+    return Modality(slope or 1.0, mapping.number("00409224") or 0.0, signed=signed)
 
 
 def significant(cells: Cells, facts: ImageFacts) -> Cells:

@@ -14,6 +14,7 @@ _DESCRIPTORS = ("00281101", "00281102", "00281103")
 _PLAIN = ("00281201", "00281202", "00281203")
 _SEGMENTED = ("00281221", "00281222", "00281223")
 _MOST_ENTRIES = 65536
+_PRESENTATION, _WITH_COLOUR = "00089205", {"COLOR", "MIXED"}
 
 
 def has_palette(attributes: Attributes) -> bool:
@@ -26,11 +27,27 @@ def coloured(cells: Cells, attributes: Attributes) -> Grey:
     Raises Undecodable where a table is missing or empty.
     """
     planes = []
-    for descriptor, plain, segmented in zip(_DESCRIPTORS, _PLAIN, _SEGMENTED, strict=True):
-        first, table = _table(attributes, descriptor, plain, segmented)
+    for first, table in _tables(attributes):
         places = np.clip(cells.astype(np.int64) - first, 0, len(table) - 1)
         planes.append(table[places])
     return np.stack(planes, axis=-1)
+
+
+def first_coloured(attributes: Attributes, photometric: str) -> int | None:
+    """The lowest cell value that a grey image has a colour for; None where it is all grey (PS3.3 C.7.6.19)."""
+    if (
+        photometric != "MONOCHROME2"
+        or attributes.text(_PRESENTATION) not in _WITH_COLOUR
+        or not has_palette(attributes)
+    ):
+        return None
+    described = attributes.numbers(_DESCRIPTORS[0])
+    return int(described[1]) if len(described) == 3 else None
+
+
+def partly_coloured(grey: Grey, cells: Cells, attributes: Attributes, first: int) -> Grey:
+    """The grey picture in RGB, with cells from ``first`` up as their palette entries. Raises as ``coloured`` does."""
+    return np.where(np.greater_equal(cells, first)[..., None], coloured(cells, attributes), grey[..., None])
 
 
 def spread(bright: Reals, attributes: Attributes) -> Grey:
@@ -42,7 +59,15 @@ def spread(bright: Reals, attributes: Attributes) -> Grey:
     return coloured(np.rint(bright * (entries - 1)).astype(np.int64) + first, attributes)
 
 
-def _table(attributes: Attributes, descriptor: str, plain: str, segmented: str) -> tuple[int, Grey]:
+def _tables(attributes: Attributes) -> list[tuple[int, Grey]]:
+    """The first value and the entries of red, green and blue, in 8 bits."""
+    found = [_table(attributes, *tags) for tags in zip(_DESCRIPTORS, _PLAIN, _SEGMENTED, strict=True)]
+    # Some writers announce 16 bits and fill 8: what the entries of all three colours reach decides
+    wide = any(bits > 8 and int(entries.max()) > 255 for _, entries, bits in found)
+    return [(first, (entries >> 8 if wide else entries).astype(np.uint8)) for first, entries, _ in found]
+
+
+def _table(attributes: Attributes, descriptor: str, plain: str, segmented: str) -> tuple[int, NDArray[np.uint16], int]:
     described = [int(n) for n in attributes.numbers(descriptor)]
     if len(described) != 3:
         raise Undecodable("a palette without a usable descriptor")
@@ -51,8 +76,7 @@ def _table(attributes: Attributes, descriptor: str, plain: str, segmented: str) 
     found = entries_of(data, entries) if data else _expanded(attributes.binary(segmented) or b"", bits)[:entries]
     if not len(found):
         raise Undecodable("a palette without entries")
-    wide = bits > 8 and int(found.max()) > 255
-    return first, (found >> 8 if wide else found).astype(np.uint8)
+    return first, found, bits
 
 
 def _expanded(data: bytes, bits: int) -> NDArray[np.uint16]:

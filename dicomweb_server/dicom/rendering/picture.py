@@ -12,13 +12,17 @@ from dicomweb_server.dicom.pixels.arrays import Cells, Grey, Reals
 from dicomweb_server.dicom.pixels.colour import as_rgb
 from dicomweb_server.dicom.pixels.decode import Frame
 from dicomweb_server.dicom.pixels.facts import Element, ImageFacts
+from dicomweb_server.dicom.rendering.lut import signed_16
 from dicomweb_server.dicom.rendering.modality import modality_of, significant
-from dicomweb_server.dicom.rendering.palette import coloured, has_palette
+from dicomweb_server.dicom.rendering.palette import coloured, first_coloured, has_palette, partly_coloured
 from dicomweb_server.dicom.rendering.request import Window
 from dicomweb_server.dicom.rendering.voi import Ranged, Voi, Windowed, voi_of
 
 _MAXIMUM_FRACTION = "0062000E"
 _PADDING, _PADDING_LIMIT = "00280120", "00280121"
+_SHAPE = "20500020"
+_LABEL_MAP = "1.2.840.10008.5.1.4.1.1.66.7"
+_SEGMENTS, _SEGMENT_NUMBER = "00620002", "00620004"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +43,24 @@ def picture(frame: Frame, subject: Subject, window: Window | None = None) -> Gre
     if frame.photometric == "PALETTE COLOR" and has_palette(subject.attributes):
         return coloured(significant(frame.cells, subject.facts), subject.attributes)
     cells = significant(frame.cells, subject.facts)
-    return _looked_up(cells, grey_stage(cells, subject, frame.photometric, window))
+    first = first_coloured(subject.attributes, frame.photometric)
+    if first is None:
+        return _looked_up(cells, grey_stage(cells, subject, frame.photometric, window))
+    grey = _looked_up(cells, grey_stage(cells[np.less(cells, first)], subject, frame.photometric, window))
+    return partly_coloured(grey, cells, subject.attributes, first)
 
 
 def grey_stage(cells: Cells, subject: Subject, photometric: str, window: Window | None) -> Callable[[Reals], Grey]:
     """What turns stored values of this frame into brightness; ``cells`` give its range where it has no window."""
-    modality = modality_of(subject.attributes, subject.number)
-    voi: Voi | None = Windowed(window) if window is not None else voi_of(subject.attributes, subject.number)
+    attributes, number = subject.attributes, subject.number
+    modality = modality_of(attributes, number, signed=subject.facts.signed)
+    voi: Voi | None = Windowed(window) if window else voi_of(attributes, number, signed=modality.below_zero)
     if voi is None:
         low, high = _range(cells, subject)
         bounds = modality(np.array([low, high]))
         voi = Ranged(float(bounds.min()), float(bounds.max()))
-    top, bottom = (0.0, 255.0) if photometric == "MONOCHROME1" else (255.0, 0.0)
+    inverse = photometric == "MONOCHROME1" or attributes.text(_SHAPE) == "INVERSE"
+    top, bottom = (0.0, 255.0) if inverse else (255.0, 0.0)
 
     def brightness(stored: Reals) -> Grey:
         bright = np.nan_to_num(voi(modality(stored)), nan=0.0) * (top - bottom) + bottom
@@ -75,18 +85,31 @@ def _range(cells: Cells, subject: Subject) -> tuple[float, float]:
     """The stored values a frame without a window spans, padding and what is not finite left out (R-17)."""
     if subject.facts.bits_allocated == 1 and subject.facts.element is Element.INTEGER:
         return 0.0, 1.0
-    fraction = subject.attributes.number(_MAXIMUM_FRACTION)
+    attributes = subject.attributes
+    if attributes.text("00080016") == _LABEL_MAP:
+        labels = (segment.number(_SEGMENT_NUMBER) for segment in attributes.items(_SEGMENTS))
+        return 0.0, max((label for label in labels if label), default=float(cells.max(initial=1)))
+    fraction = attributes.number(_MAXIMUM_FRACTION)
     if fraction:
         return 0.0, fraction
     counted = cells[np.isfinite(cells)] if cells.dtype.kind == "f" else cells
-    padding = subject.attributes.number(_PADDING)
-    if padding is not None and counted.size:
-        limit = subject.attributes.number(_PADDING_LIMIT)
-        ends = sorted((padding, padding if limit is None else limit))
+    ends = _padding(subject)
+    if ends and counted.size:
         values = counted.astype(np.float64)
         kept = counted[(values < ends[0]) | (values > ends[1])]
         counted = kept if kept.size else counted
     return (float(counted.min()), float(counted.max())) if counted.size else (0.0, 1.0)
+
+
+def _padding(subject: Subject) -> list[float]:
+    """The lowest and the highest stored value that is padding, written as SS or, of signed cells too, as US."""
+    found = [subject.attributes.number(tag) for tag in (_PADDING, _PADDING_LIMIT)]
+    ends = [end for end in found if end is not None]
+    if found[0] is None:
+        return []
+    if subject.facts.signed and subject.facts.bits_allocated == 16:
+        ends = [float(signed_16(int(end))) for end in ends]
+    return [min(ends), max(ends)]
 
 
 def _eight_bits(cells: Cells, facts: ImageFacts) -> Grey:

@@ -13,8 +13,10 @@ from dicomweb_server.dicom.rendering.annotate import annotated
 from dicomweb_server.dicom.rendering.blending import blended
 from dicomweb_server.dicom.rendering.formats import animated, written
 from dicomweb_server.dicom.rendering.media import HOLD_PROFILE
+from dicomweb_server.dicom.rendering.pace import milliseconds
 from dicomweb_server.dicom.rendering.picture import Subject, picture
 from dicomweb_server.dicom.rendering.profiles import in_space, profile_in
+from dicomweb_server.dicom.rendering.proportions import proportion
 from dicomweb_server.dicom.rendering.request import Profile, Rendering
 from dicomweb_server.dicom.rendering.state import shown
 from dicomweb_server.dicom.rendering.subtraction import FrameOf
@@ -50,24 +52,25 @@ def render_blended(
 
 def render_animated(frames: Iterable[tuple[bytes, Subject]], wanted: Rendering) -> bytes:
     """All frames as one animated GIF at the pace the image names (R-03)."""
-    images, pace = [], 100.0
+    images, times = [], []
     for data, subject in frames:
         images.append(drawn(data, subject, wanted))
-        pace = subject.attributes.number("00181063") or pace
+        times.append(milliseconds(subject.attributes, subject.number))
     if not images:
         raise BadRequest("an animation of no frames")
-    return animated(images, milliseconds=pace)
+    return animated(images, times)
 
 
 def drawn(data: bytes, subject: Subject, wanted: Rendering) -> Image.Image:
     """Modality, VOI and presentation, then the viewport, annotation last (R-04)."""
     whole = picture(decode(data, subject.facts), subject, wanted.window)
-    image = framed(cut(whole, wanted.region), wanted.viewport)
+    pixel = proportion(subject.attributes, subject.number)
+    image = framed(cut(whole, wanted.region), wanted.viewport, pixel)
     return annotated(image, subject.attributes, wanted.annotations)
 
 
 def _file(image: Image.Image, own: bytes | None, wanted: Rendering) -> bytes:
     if wanted.profile is not Profile.NO and wanted.media_type not in HOLD_PROFILE:
-        raise BadRequest(f"{wanted.media_type} holds no ICC profile (R-09)")
+        raise BadRequest(f"{wanted.media_type} holds no ICC profile")
     image, profile = in_space(image, own, wanted.profile)
     return written(image, wanted.media_type, quality=wanted.quality, profile=profile)

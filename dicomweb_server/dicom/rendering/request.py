@@ -27,9 +27,9 @@ class Window:
     function: WindowFunction = WindowFunction.LINEAR
 
     def __post_init__(self) -> None:
-        least = 1 if self.function is WindowFunction.LINEAR else 0
-        if self.width < least or (least == 0 and self.width == 0):
-            raise BadRequest(f"a window of width {self.width:g} (R-08)")
+        linear = self.function is WindowFunction.LINEAR
+        if self.width < 1 if linear else self.width <= 0:
+            raise BadRequest(f"a window of width {self.width:g}; at least 1 if linear, else above 0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ class Rendering:
 
     def __post_init__(self) -> None:
         if not 1 <= self.quality <= 100:
-            raise BadRequest(f"a quality of {self.quality}; 1 to 100 (R-06)")
+            raise BadRequest(f"a quality of {self.quality}; it is 1 to 100")
 
     @property
     def spelled(self) -> str:

@@ -62,7 +62,7 @@ def _graded(data: bytes, subject: Subject, state: Attributes, frame: FrameOf) ->
 
 def brightness(decoded: Frame, subject: Subject, state: Attributes, frame: FrameOf) -> Reals:
     """Grey cells through modality stage, subtraction and VOI of ``state``: 0 to 1 (PS3.4 N.2.1.1 to N.2.1.3)."""
-    modality = modality_of(Attributes({**state.data, **_NO_MAPPING}, state.bulk), 0)
+    modality = modality_of(state, 0, signed=subject.facts.signed)
 
     def values_of(number: int) -> Reals:
         other, described = frame(number)
@@ -70,14 +70,11 @@ def brightness(decoded: Frame, subject: Subject, state: Attributes, frame: Frame
 
     values = modality(significant(decoded.cells, subject.facts).astype(np.float64))
     values = subtracted(values, subject, state, values_of)
-    voi = voi_of(for_frame(state.items(_VOI), subject), 0)
+    voi = voi_of(for_frame(state.items(_VOI), subject), 0, signed=modality.below_zero)
     if voi is None:
         finite = values[np.isfinite(values)]
         voi = Ranged(float(finite.min()), float(finite.max())) if finite.size else Ranged(0.0, 1.0)
     return np.nan_to_num(voi(values), nan=0.0)
-
-
-_NO_MAPPING: dict[str, object] = {"00409096": {"vr": "SQ"}}
 
 
 def _shuttered(pixels: Grey, subject: Subject, state: Attributes) -> Grey:

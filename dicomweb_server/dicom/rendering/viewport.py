@@ -18,8 +18,11 @@ def cut(picture: Grey, region: Region | None) -> Grey:
     return picture[top : max(top + 1, round(region.bottom * rows)), left : max(left + 1, round(region.right * columns))]
 
 
-def framed(picture: Grey, viewport: Viewport | None) -> Image.Image:
-    """The picture as asked for. Raises BadRequest where the source region lies outside the image."""
+def framed(picture: Grey, viewport: Viewport | None, pixel: float = 1.0) -> Image.Image:
+    """The picture as asked for. Raises BadRequest where the source region lies outside the image.
+
+    ``pixel``: how high one is beside its width. Without a viewport the picture keeps its pixels as they are.
+    """
     image = Image.fromarray(picture)
     if viewport is None:
         return image
@@ -29,8 +32,8 @@ def framed(picture: Grey, viewport: Viewport | None) -> Image.Image:
     right, bottom = min(x + abs(width), image.width), min(y + abs(height), image.height)
     if not (0 <= x < right and 0 <= y < bottom):
         raise BadRequest("the viewport's source region lies outside the image")
-    scale = min(viewport.width / (right - x), viewport.height / (bottom - y))
-    size = (max(1, round((right - x) * scale)), max(1, round((bottom - y) * scale)))
+    scale = min(viewport.width / (right - x), viewport.height / (bottom - y) / pixel)
+    size = (max(1, round((right - x) * scale)), max(1, round((bottom - y) * pixel * scale)))
     if size[0] * size[1] > max(LARGEST_AREA, image.width * image.height):
         raise BadRequest(f"an image of {size[0]} x {size[1]} is larger than this server draws")
     filter_ = Image.Resampling.BILINEAR if scale > 1 else Image.Resampling.BOX

@@ -61,11 +61,14 @@ class Ranged:
         return bounded
 
 
-def voi_of(attributes: Attributes, frame: int) -> Voi | None:
-    """The first VOI LUT or window of a frame; None where it has none that is usable."""
+def voi_of(attributes: Attributes, frame: int, *, signed: bool = False) -> Voi | None:
+    """The first VOI LUT or window of a frame; None where it has none that is usable.
+
+    ``signed``: the values of its modality stage may be below 0.
+    """
     place = of_frame(attributes, frame, _FRAME_VOI) or attributes
     if place.values(_VOI_LUT):
-        lut = lut_of(place.item(_VOI_LUT))
+        lut = lut_of(place.item(_VOI_LUT), signed=signed)
         if lut is not None:
             return LookedUp(lut)
     center, width = place.number("00281050"), place.number("00281051")
@@ -78,6 +81,6 @@ def voi_of(attributes: Attributes, frame: int) -> Voi | None:
 
 def _function(text: str) -> WindowFunction:
     try:
-        return WindowFunction(text)
+        return WindowFunction(text.upper())
     except ValueError:
         return WindowFunction.LINEAR
