@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from dicomweb_server.assembly.alerts import open_told
 from dicomweb_server.assembly.backends import Backends
+from dicomweb_server.assembly.caching import eviction
 from dicomweb_server.model.collections import Collection
 from dicomweb_server.model.manifest import MANIFESTS, Location, Manifest, manifest_of
 from dicomweb_server.notices.base import Notices
@@ -48,7 +49,6 @@ def open_collecting(
 ) -> Iterator[list[Periodic | Awaited]]:
     """What is to be run for them."""
     from dicomweb_server.assembly.upstream import content_source
-    from dicomweb_server.assembly.work import eviction
     from dicomweb_server.ingest.collect import Collect
     from dicomweb_server.ingest.collections import Describe, Settle
     from dicomweb_server.ingest.submissions import Submissions

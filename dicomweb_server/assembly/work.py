@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from dicomweb_server.assembly.alerts import open_notices
-from dicomweb_server.assembly.backends import Backends, open_backends, open_pool
+from dicomweb_server.assembly.backends import open_backends, open_pool
+from dicomweb_server.assembly.caching import DAY_SECONDS, eviction
 from dicomweb_server.assembly.collecting import open_collecting
 from dicomweb_server.assembly.receiving import open_receive
 from dicomweb_server.assembly.upstream import open_sources
@@ -19,13 +20,10 @@ from dicomweb_server.model.messages import Kind
 from dicomweb_server.settings import Settings
 
 if TYPE_CHECKING:
-    from dicomweb_server.ingest.eviction import Evict
     from dicomweb_server.workers.awaited import Awaited
     from dicomweb_server.workers.loop import Worker
     from dicomweb_server.workers.periodic import Periodic
 
-
-DAY_SECONDS = 86_400
 
 FETCHED_AT_ONCE = 16
 """Instances one fetcher takes together: what a viewer asks for meanwhile waits no longer than for those."""
@@ -121,16 +119,3 @@ def folders(settings: Settings) -> dict[str, Path]:
     if objects.scheme == "file":
         kept["objects"] = Path(unquote(objects.path))
     return kept
-
-
-def eviction(settings: Settings, backends: Backends) -> Evict:
-    from dicomweb_server.ingest.eviction import Evict
-
-    return Evict(
-        backends.objects,
-        backends.catalog.caching,
-        backends.signals,
-        max_bytes=settings.cache.max_bytes,
-        max_age_seconds=settings.cache.max_age_days * DAY_SECONDS,
-        keep_viewed_seconds=settings.cache.keep_viewed_seconds,
-    )

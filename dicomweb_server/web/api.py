@@ -7,7 +7,6 @@ origin can send unasked. ``openapi.json`` describes all of it and is made from t
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -22,30 +21,13 @@ from dicomweb_server.queues.base import DeadLetter
 from dicomweb_server.retrieve import standing
 from dicomweb_server.signals.base import TICKETS
 from dicomweb_server.web import collections, openapi, operations, params, steering
+from dicomweb_server.web.openapi import Operation
 from dicomweb_server.web.operating import check_json, json_answer, page_of, queue_of
 from dicomweb_server.web.resource import Handler
 from dicomweb_server.web.services import services_of
 
 LONGEST = 1 << 20
 """Bytes of a request body."""
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """A method of a path, and what the description says of it."""
-
-    handler: Handler
-    summary: str
-    answer: str
-    """Name of the schema of its answer."""
-    paged: bool = False
-    state: bool = False
-    """Whether it takes the name of a state."""
-    body: str = ""
-    """Name of the schema of its request body."""
-    status: int = 200
-    media_type: str = "application/json"
-    """Of its answer."""
 
 
 def table() -> dict[str, dict[str, Handler]]:

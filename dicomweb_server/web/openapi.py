@@ -4,14 +4,31 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 from dicomweb_server import __version__
 from dicomweb_server.web.operating import MOST
+from dicomweb_server.web.resource import Handler
 from dicomweb_server.web.schemas import SCHEMAS, STATE
 
-if TYPE_CHECKING:
-    from dicomweb_server.web.api import Operation
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A method of a path, and what the description says of it."""
+
+    handler: Handler
+    summary: str
+    answer: str
+    """Name of the schema of its answer."""
+    paged: bool = False
+    state: bool = False
+    """Whether it takes the name of a state."""
+    body: str = ""
+    """Name of the schema of its request body."""
+    status: int = 200
+    media_type: str = "application/json"
+    """Of its answer."""
 
 
 def _query(name: str, text: str, schema: dict[str, Any]) -> dict[str, Any]:
