@@ -89,13 +89,15 @@ _CLAIM = (
     .where(
         instance.c.id == _ROW, instance.c.version.is_(None), instance.c.state.in_(bindparam("states", expanding=True))
     )
-    .values(
-        state=int(State.FETCHING),
-        # What had been given up begins anew.
-        attempts=sa.case((instance.c.state == int(State.FAILED), 0), else_=instance.c.attempts),
-    )
+    .values(state=int(State.FETCHING))
     .returning(instance.c.source)
 )
+_AGAIN = (
+    sa.update(instance)
+    .where(instance.c.id == _ROW, instance.c.version.is_(None), instance.c.state == int(State.FAILED))
+    .values(state=int(State.QUEUED), attempts=0)
+)
+"""What had been given up begins anew."""
 _FAIL = (
     sa.update(instance)
     .where(instance.c.id == _ROW, instance.c.state == int(State.FETCHING))
@@ -195,8 +197,10 @@ class SqlPulling:
                 names = _names(key)
                 # Taken before by somebody who is gone when no other lease of it is alive.
                 others = connection.execute(_WORKING, {**names, "now": self._now()}).scalar_one() > 1
-                states = [State.QUEUED, State.FAILED] + ([] if others else [State.FETCHING])
-                row = connection.execute(_CLAIM, {**names, "states": [int(state) for state in states]}).one_or_none()
+                states = [int(State.QUEUED)] + ([] if others else [int(State.FETCHING)])
+                row = connection.execute(_CLAIM, {**names, "states": states}).one_or_none()
+                if row is None and connection.execute(_AGAIN, names).rowcount:
+                    row = connection.execute(_CLAIM, {**names, "states": states}).one_or_none()
                 if row is not None:
                     claimed[key] = row.source
                 elif others:

@@ -16,6 +16,7 @@ from dicomweb_server.objects.base import ObjectStore
 from dicomweb_server.queues.base import Queue
 from dicomweb_server.reconcile.audit import Audit
 from dicomweb_server.reconcile.lost import queue_lost
+from dicomweb_server.reconcile.moot import drop_moot
 from dicomweb_server.signals.base import TICKETS, Signals
 
 log = logging.getLogger(__name__)
@@ -57,6 +58,7 @@ class Sweep:
 
     def _sweep(self) -> None:
         self.find_lost()
+        drop_moot(self.catalog, self.queue)
         self.tell_of_stuck()
         if self.tombstones_seconds:
             self.catalog.mending.forget_tombstones(before=self.now() - self.tombstones_seconds)

@@ -6,7 +6,7 @@ import os
 import signal
 import sqlite3
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 
@@ -87,6 +87,37 @@ def test_a_killed_import_is_completed_by_the_next(tmp_path: Path) -> None:
             importer.wait()
         assert importing(server, tmp_path / "files", files).wait(60) == 0
         assert_all_ready(server, files)
+
+
+def test_killed_decoders_cost_no_image_its_picture(tmp_path: Path) -> None:
+    """By the kernel, or by whoever ends a service: the images are not to blame."""
+    files = made("1.2.13", EACH)
+    with running(tmp_path / "data", extra=SOON) as server:
+        (worker,) = pids(server, "worker")
+        sender = Sender(files, stow(server))
+        sender.start()
+        for kill in range(ROLE_KILLS):
+            wait_for(lambda: bool(decoders(worker)), "a decoder")
+            moment(kill)
+            for pid in decoders(worker):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: all_acknowledged([sender]), "all to be acknowledged", seconds=60)
+        assert_all_ready(server, files)
+        assert pids(server, "worker") == [worker]
+
+
+def decoders(worker: int) -> list[int]:
+    """The processes that a worker's fork server has made."""
+    return [pid for helper in children(worker) for pid in children(helper)]
+
+
+def children(parent: int) -> list[int]:
+    found: list[int] = []
+    for tasks in Path(f"/proc/{parent}/task").glob("*/children"):
+        with suppress(OSError):
+            found += map(int, tasks.read_text().split())
+    return found
 
 
 def any_answered(begun: list[Sender]) -> bool:

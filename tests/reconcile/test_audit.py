@@ -9,17 +9,18 @@ import pytest
 from dicomweb_server.assembly import open_backends
 from dicomweb_server.cli import main
 from dicomweb_server.loading import load
-from dicomweb_server.model.ids import SeriesKey
+from dicomweb_server.model.ids import InstanceKey, SeriesKey
 from dicomweb_server.model.messages import Kind, Ticket
 from dicomweb_server.model.states import State
 from dicomweb_server.queues.sql import SqlQueue
 from dicomweb_server.reconcile.audit import Audit, Flaw, Found
 from dicomweb_server.reconcile.lost import queue_lost
+from dicomweb_server.reconcile.moot import drop_moot
 from dicomweb_server.reconcile.repair import repair
 from dicomweb_server.reconcile.series import ReconcileSeries
 from tests.holding import holding
 
-NAME = "generated/ts/ct_evle.dcm"
+NAME, OTHER = "generated/ts/ct_evle.dcm", "generated/mod/sr_enhanced.dcm"
 
 
 def test_what_was_stored_passes_with_its_digest(tmp_path: Path) -> None:
@@ -95,6 +96,21 @@ def test_lost_work_is_queued_once_and_never_what_rests_as_a_dead_letter(tmp_path
         assert [each.ticket.kind for each in queue.take("w", kinds=list(Kind), limit=9, lease_seconds=60)] == [
             Kind.RECONCILE
         ]
+
+
+def test_dead_letters_of_what_is_well_again_or_gone_are_forgotten(tmp_path: Path) -> None:
+    with holding(tmp_path) as held:
+        failed, well = held.take_all([NAME, OTHER]).values()
+        gone = InstanceKey("1.2", "1.2.3", "1.2.3.4")
+        queue = SqlQueue(held.catalog.database)
+        queue.done(queue.take("w", kinds=[Kind.PREPROCESS], limit=9, lease_seconds=60))
+        queue.put([Ticket(Kind.PREPROCESS, failed), Ticket(Kind.PREPROCESS, well)])
+        queue.put([Ticket(Kind.FETCH, gone), Ticket(Kind.REINDEX, gone.of_study)])
+        for lease in queue.take("w", kinds=list(Kind), limit=9, lease_seconds=60):
+            queue.bury(lease, reason="broken")
+        held.catalog.progress.move(failed, State.FAILED, only_from=[State.STORED], reason="broken")
+        assert drop_moot(held.catalog, queue) == 3
+        assert [letter.ticket.key for letter in queue.dead_letters()] == [failed]
 
 
 def test_dead_letters_are_listed_sent_again_and_dropped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
