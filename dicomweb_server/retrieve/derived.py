@@ -9,6 +9,7 @@ import hashlib
 import os
 import secrets
 import threading
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,6 +19,8 @@ _FULL = 0.9
 """Part of the bound that is left after the longest unused went."""
 _LOOK = 16
 """The folder is measured anew when this part of its bound was written since."""
+_DRAFT_SECONDS = 3600.0
+"""The longest that anything is being made, and more."""
 
 
 class Derived:
@@ -106,10 +109,13 @@ class Derived:
                 size -= length
 
     def _entries(self) -> Iterator[tuple[float, int, Path]]:
+        """All but the drafts that are being written; older ones were left behind by a crash."""
+        begun = time.time() - _DRAFT_SECONDS
         for path in self._folder.glob("??/*"):
             with contextlib.suppress(FileNotFoundError):
                 facts = path.stat()
-                yield facts.st_mtime, facts.st_size, path
+                if not path.suffix or facts.st_mtime < begun:
+                    yield facts.st_mtime, facts.st_size, path
 
     def _path(self, key: str) -> Path:
         name = hashlib.sha256(key.encode()).hexdigest()
