@@ -82,10 +82,7 @@ async def instance(request: Request, held: Held, wanted: Accepted, *, alone: boo
 
 def is_transcoded(held: Held, form: Form) -> bool:
     """Whether the pixels of an instance have to be decoded for this form."""
-    return (held.syntax.encapsulated and form.syntax != held.syntax.uid) or form.syntax not in (
-        held.syntax.uid,
-        accept.as_given(held.syntax),
-    )
+    return form.syntax not in (held.syntax.uid, accept.as_given(held.syntax))
 
 
 async def frames(request: Request, held: Held, numbers: Sequence[int], form: Form) -> list[Piece]:
