@@ -15,7 +15,7 @@ from pydicom.encaps import encapsulate
 from pydicom.pixels import get_decoder
 
 from dicomweb_server.dicom import syntaxes
-from dicomweb_server.dicom.drawing import transcode_frames
+from dicomweb_server.dicom.drawing import transcode_file, transcode_frames
 from dicomweb_server.dicom.source import BytesSource
 from dicomweb_server.dicom.syntaxes import EXPLICIT_LE
 from dicomweb_server.dicom.transcoded import write_transcoded
@@ -149,3 +149,12 @@ def test_retired_kinds_of_jpeg_are_decoded_and_called_lossy(number: int) -> None
     found = transcoded(renamed, EXPLICIT_LE)
     assert found.PixelData == np.asarray(Image.open(coded)).tobytes()
     assert found.LossyImageCompression == "01"
+
+
+def test_many_frames_are_gathered_where_the_draft_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system's folder for temporary files may be small, or not there at all."""
+    monkeypatch.setattr("dicomweb_server.dicom.transcoded._IN_MEMORY", 100)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
+    transcode_file(str(corpus.path(J2K)), str(tmp_path / "draft"), EXPLICIT_LE)
+    assert pydicom.dcmread(tmp_path / "draft").pixel_array.shape[-1] == 3
+    assert [path.name for path in tmp_path.iterdir()] == ["draft"]
