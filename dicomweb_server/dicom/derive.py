@@ -45,7 +45,7 @@ def derive(
     key = InstanceKey(uids.study, uids.series, uids.sop_instance, tenant)
     prefix = f"{BASE.decode()}/studies/{key.study}/series/{key.series}/instances/{key.instance}/bulkdata"
     metadata = data_set_json(walked.elements, prefix, little_endian=walked.little_endian)
-    frames = frame_index(walked, file.stream, file.syntax)
+    frames = frame_index(walked, file.stream, file.syntax, bare=True)
     transfer_syntax = file.head.transfer_syntax
     if isinstance(frames, NativeFrames) and file.syntax.encapsulated:
         transfer_syntax = EXPLICIT_LE

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 from dicomweb_server.dicom.rendering.picture import Subject
 from dicomweb_server.dicom.rendering.render import render, render_animated, render_blended, render_state
@@ -109,7 +110,8 @@ def transcode_file(
     except OSError as error:
         raise NotFound("the stored object is gone") from error
     with source, open(draft, "wb") as out:
-        write_transcoded(source, target, out, quality=quality, after_each=after_each)
+        folder = str(Path(draft).parent)  # there is room, while the system's own may be small or read-only
+        write_transcoded(source, target, out, quality=quality, folder=folder, after_each=after_each)
 
 
 def _frames(found: Stored, numbers: Sequence[int]) -> Iterator[tuple[bytes, Subject]]:

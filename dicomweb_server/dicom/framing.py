@@ -27,11 +27,17 @@ ROWS, COLUMNS, SAMPLES, BITS, PHOTOMETRIC = 0x00280010, 0x00280011, 0x00280002, 
 _CODESTREAMS = (b"\xff\xd8\xff", b"\xff\x4f\xff\x51", b"\x00\x00\x00\x0cjP", b"\xff\x0a", b"\x00\x00\x00\x0cJXL")
 """How a JPEG, JPEG-LS, JPEG 2000 or JPEG XL stream begins."""
 
+_BOXED = {"image/jp2", "image/jpx", "image/jphc"}
+_MOST_BOXES = 64
+
 _MAX_TABLE = 64 << 20
 
 
-def frame_index(walked: Walked, source: Source, syntax: TransferSyntax) -> FrameIndex | None:
-    """The frames of ``walked``, a data set in ``source``; None where it has no pixel data. Warns in ``walked``."""
+def frame_index(walked: Walked, source: Source, syntax: TransferSyntax, *, bare: bool = False) -> FrameIndex | None:
+    """The frames of ``walked``, a data set in ``source``; None where it has no pixel data. Warns in ``walked``.
+
+    With ``bare``, frames begin at their codestream, without the boxes of a JP2 file that some writers put around it.
+    """
     facts = {element.tag: element for element in walked.elements}
     pixels = next((facts[tag] for tag in sorted(PIXEL_TAGS, reverse=True) if tag in facts), None)
     if pixels is None:
@@ -49,6 +55,8 @@ def frame_index(walked: Walked, source: Source, syntax: TransferSyntax) -> Frame
         whole = (0, len(starts))
         return VideoStream(count=1, tag=pixels.tag, firsts=whole, starts=starts, lengths=lengths)
     groups = _Grouping(walked, facts, found, source).groups()
+    if bare and syntax.media_type in _BOXED:
+        _leave_boxes_out(source, groups, starts, lengths)
     count = len(groups) - 1
     one_each = groups[-1] == count
     return FragmentedFrames(
@@ -59,6 +67,30 @@ def frame_index(walked: Walked, source: Source, syntax: TransferSyntax) -> Frame
         starts=starts,
         lengths=lengths,
     )
+
+
+def _leave_boxes_out(source: Source, groups: Sequence[int], starts: array[int], lengths: array[int]) -> None:
+    for place in groups[:-1]:
+        skipped = _before_codestream(source, starts[place], lengths[place])
+        if not skipped:
+            return  # as the first frame, so the others
+        starts[place] += skipped
+        lengths[place] -= skipped
+
+
+def _before_codestream(source: Source, start: int, length: int) -> int:
+    """Bytes of what a JP2 file has before its codestream (T.800 I.4); 0 where there is none around it."""
+    at = 0
+    for _ in range(_MOST_BOXES):
+        size, kind, large = struct.unpack(">I4sQ", source.read(start + at, 16).ljust(16, b"\0"))
+        head = 16 if size == 1 else 8
+        size = large if size == 1 else size
+        if kind == b"jp2c" and at + head < length:
+            return at + head
+        if (at == 0 and kind != b"jP  ") or size < head or at + size >= length:
+            return 0
+        at += size
+    return 0
 
 
 def _native(walked: Walked, facts: dict[int, Element], pixels: Element, syntax: TransferSyntax) -> NativeFrames | None:

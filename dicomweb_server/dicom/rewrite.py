@@ -77,15 +77,28 @@ def explicit_le(source: Source) -> Rewritten:
     return Rewritten(file.stream, writer.finished())
 
 
+class _Words:
+    """How many bytes of an element's value belong together, to be turned around for little endian."""
+
+    def __init__(self, file: Opened, walked: Walked) -> None:
+        facts = {element.tag: element for element in walked.elements}
+        self._allocated = number_of(walked, facts, BITS)
+        self._pixels_swapped = file.syntax.pixels_swapped
+
+    def __call__(self, element: Element, *, little: bool) -> int:
+        word = 1 if little else WORD.get(element.vr, 1)
+        if element.tag in PIXEL_TAGS and (word > 1 or self._pixels_swapped):
+            return pixel_word(element.vr, self._allocated)
+        return word
+
+
 class Writer:
     """Writes elements of a walk in Explicit VR Little Endian, large values by reference to where they lie."""
 
     def __init__(self, file: Opened, walked: Walked, head: bytes) -> None:
         self._parts: list[_Part] = []
         self._pending = bytearray(head)
-        facts = {element.tag: element for element in walked.elements}
-        self._allocated = number_of(walked, facts, BITS)
-        self._pixels_swapped = file.syntax.pixels_swapped
+        self._word = _Words(file, walked)
 
     def finished(self) -> list[_Part]:
         self._flush()
@@ -113,9 +126,7 @@ class Writer:
     def _value(self, element: Element, *, little: bool) -> None:
         odd = element.length % 2
         self._header(element.tag, element.vr, element.length + odd)
-        word = 1 if little else WORD.get(element.vr, 1)
-        if element.tag in PIXEL_TAGS and (word > 1 or self._pixels_swapped):
-            word = pixel_word(element.vr, self._allocated)
+        word = self._word(element, little=little)
         if isinstance(element.value, bytes):
             self._pending += swapped(element.value, word)
         elif element.length:
@@ -181,14 +192,10 @@ def _content(source: Source) -> bytes:
     file = opened(source)
     walked = file.walk()
     digest = hashlib.sha256()
-    facts = {element.tag: element for element in walked.elements}
-    allocated = number_of(walked, facts, BITS)
+    word = _Words(file, walked)
 
     def value(element: Element, little: bool) -> None:
-        word = 1 if little else WORD.get(element.vr, 1)
-        if element.tag in PIXEL_TAGS and (word > 1 or file.syntax.pixels_swapped):
-            word = pixel_word(element.vr, allocated)
-        for chunk in _chunks(file.stream, Span(element.start, element.length), word):
+        for chunk in _chunks(file.stream, Span(element.start, element.length), word(element, little=little)):
             digest.update(chunk)
 
     def data_set(elements: DataSet, little: bool) -> None:

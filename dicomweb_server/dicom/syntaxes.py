@@ -61,6 +61,10 @@ def _jpeg(number: int, name: str, media_type: str, *, lossy: bool) -> TransferSy
     return TransferSyntax(uid, name, encapsulated=True, lossy=lossy, media_type=media_type)
 
 
+def _retired(number: int, name: str) -> TransferSyntax:
+    return TransferSyntax(f"1.2.840.10008.1.2.4.{number}", f"{name} (retired)", encapsulated=True, lossy=True)
+
+
 def _video(tail: str, name: str, media_type: str) -> TransferSyntax:
     uid = f"1.2.840.10008.1.2.4.{tail}"
     return TransferSyntax(uid, name, encapsulated=True, lossy=True, video=True, media_type=media_type)
@@ -69,6 +73,16 @@ def _video(tail: str, name: str, media_type: str) -> TransferSyntax:
 def _jpip(number: int, name: str, *, deflated: bool) -> TransferSyntax:
     return TransferSyntax(f"1.2.840.10008.1.2.4.{number}", name, deflated=deflated, by_reference=True)
 
+
+_RETIRED = (
+    _retired(52, "JPEG Extended, arithmetic"),
+    _retired(53, "JPEG Spectral Selection"),
+    _retired(54, "JPEG Spectral Selection, arithmetic"),
+    _retired(55, "JPEG Full Progression"),
+    _retired(56, "JPEG Full Progression, arithmetic"),
+)
+RETIRED_JPEG = frozenset(syntax.uid for syntax in _RETIRED)
+"""Still found in archives; no media type names them."""
 
 _ALL = (
     TransferSyntax(EXPLICIT_LE, "Explicit VR Little Endian"),
@@ -83,6 +97,7 @@ _ALL = (
     _jpeg(50, "JPEG Baseline", "image/jpeg", lossy=True),
     _jpeg(51, "JPEG Extended", "image/jpeg", lossy=True),
     _jpeg(57, "JPEG Lossless, Non-Hierarchical", "image/jpeg", lossy=False),
+    *_RETIRED,
     _jpeg(80, "JPEG-LS Lossless", "image/jls", lossy=False),
     _jpeg(81, "JPEG-LS Near-lossless", "image/jls", lossy=True),
     _jpeg(90, "JPEG 2000 (Lossless Only)", "image/jp2", lossy=False),

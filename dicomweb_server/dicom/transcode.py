@@ -12,10 +12,9 @@ from typing import Any
 
 from dicomweb_server.dicom import syntaxes
 from dicomweb_server.dicom.elements import Element
-from dicomweb_server.dicom.pixels.arrays import Cells
 from dicomweb_server.dicom.pixels.colour import as_rgb
 from dicomweb_server.dicom.pixels.decode import Frame, decode
-from dicomweb_server.dicom.pixels.encode import encode
+from dicomweb_server.dicom.pixels.encode import encode, within_stored_bits
 from dicomweb_server.dicom.pixels.facts import Element as Holder
 from dicomweb_server.dicom.pixels.facts import ImageFacts
 from dicomweb_server.dicom.pixels.native import to_native
@@ -51,7 +50,7 @@ def transcode(data: bytes, facts: ImageFacts, target: str, *, quality: int = 90)
     if target == syntaxes.EXPLICIT_LE:
         return Transcoded(to_native(frame.cells, bits_allocated=facts.cell_bits), _described(frame, facts))
     if target in _LOSSY_METHODS:
-        if not _within_stored_bits(frame.cells, facts):
+        if not within_stored_bits(frame.cells, facts):
             raise NotAcceptable("bits outside of those stored stand no loss", available=(syntaxes.EXPLICIT_LE,))
         frame = as_rgb(frame)
         # What is lost may lead past the bits that were stored: readers would cut it off there
@@ -84,14 +83,6 @@ def _decoded(data: bytes, facts: ImageFacts) -> tuple[Frame, ImageFacts]:
     if frame.photometric == "YBR_PARTIAL_422":
         frame = as_rgb(frame)
     return frame, replace(facts, signed=frame.cells.dtype.kind == "i") if facts.element is Holder.INTEGER else facts
-
-
-def _within_stored_bits(cells: Cells, facts: ImageFacts) -> bool:
-    stored = facts.bits_stored
-    if facts.bits_allocated == 1 or facts.element is not Holder.INTEGER or stored >= facts.cell_bits:
-        return True
-    low, high = (-1 << (stored - 1), (1 << (stored - 1)) - 1) if facts.signed else (0, (1 << stored) - 1)
-    return facts.high_bit == stored - 1 and low <= int(cells.min()) and int(cells.max()) <= high
 
 
 def _described(frame: Frame, facts: ImageFacts) -> DicomJson:

@@ -41,9 +41,17 @@ _LONG = struct.Struct("<HH2sHI")
 
 
 def write_transcoded(
-    source: Source, target: str, out: BinaryIO, *, quality: int = 90, after_each: Callable[[], None] | None = None
+    source: Source,
+    target: str,
+    out: BinaryIO,
+    *,
+    quality: int = 90,
+    folder: str | None = None,
+    after_each: Callable[[], None] | None = None,
 ) -> None:
-    """Write the Part 10 file ``source`` to ``out`` in transfer syntax ``target``; ``after_each`` frame, say so.
+    """Write the Part 10 file ``source`` to ``out`` in transfer syntax ``target``.
+
+    ``folder`` is where many frames are gathered; ``after_each`` of them is called.
 
     Raises Rejected, NotAcceptable where there are no frames or the target cannot hold them, Undecodable.
     """
@@ -52,7 +60,7 @@ def write_transcoded(
         raise NotAcceptable("the instance has no frames that could be given in another transfer syntax")
     walked = file.walk()
     uids = identity(walked.elements, file.head)
-    with tempfile.SpooledTemporaryFile(_IN_MEMORY) as pixels:
+    with tempfile.SpooledTemporaryFile(_IN_MEMORY, dir=folder) as pixels:
         attributes: DicomJson = {}
         before = b""
         if found.index is not None:

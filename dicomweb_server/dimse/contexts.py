@@ -21,9 +21,7 @@ UNCOMPRESSED = (EXPLICIT_LE, IMPLICIT_LE, DEFLATED_LE, EXPLICIT_BE)
 """In order of preference: explicit VR loses nothing, and no sender need deflate or swap bytes for us."""
 LOSSLESS = frozenset(uid for uid, syntax in SYNTAXES.items() if syntax.encapsulated and not syntax.lossy)
 LOSSY = frozenset(uid for uid, syntax in SYNTAXES.items() if syntax.encapsulated and syntax.lossy)
-RETIRED_JPEG = frozenset({"1.2.840.10008.1.2.4.53", "1.2.840.10008.1.2.4.55"})
-"""Lossy, and still found in archives."""
-TRANSFER_SYNTAXES = frozenset(UNCOMPRESSED) | LOSSLESS | LOSSY | RETIRED_JPEG
+TRANSFER_SYNTAXES = frozenset(UNCOMPRESSED) | LOSSLESS | LOSSY
 """D-11. Neither JPIP, where a URL stands in place of the pixels, nor private ones."""
 
 _STORAGE_ROOT = "1.2.840.10008.5.1.4.1.1."

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dicomweb_server.dicom import syntaxes
 from dicomweb_server.model.errors import DicomwebError
 from dicomweb_server.pool.base import image_done
 
 GONE = "the instance is no longer here"
-HTJ2K = "1.2.840.10008.1.2.4.202"
+HTJ2K = syntaxes.HTJ2K_LOSSLESS_RPCL
 """With RPCL progression, so that the first part of a stream is a small picture (PS3.5 A.4.12)."""
 
 

@@ -9,15 +9,21 @@ import hashlib
 import os
 import secrets
 import threading
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+
+from dicomweb_server.model.records import Span
+from dicomweb_server.retrieve.frames import read_now
 
 _LOCKS = 256
 _FULL = 0.9
 """Part of the bound that is left after the longest unused went."""
 _LOOK = 16
 """The folder is measured anew when this part of its bound was written since."""
+_DRAFT_SECONDS = 3600.0
+"""The longest that anything is being made, and more."""
 
 
 class Derived:
@@ -36,12 +42,19 @@ class Derived:
 
     async def read(self, key: str, make: Callable[[], Awaitable[bytes]]) -> bytes:
         """The bytes of ``key``, made when they are not here. What ``make`` raises comes through, and is not kept."""
+        made: bytes | None = _read_now(self._path(key))
+        if made is not None:
+            return made
 
         async def fill(draft: Path) -> None:
-            await asyncio.to_thread(draft.write_bytes, await make())
+            nonlocal made
+            made = await make()
+            await asyncio.to_thread(draft.write_bytes, made)
 
         for _ in range(3):
             path = await self.path(key, fill)
+            if made is not None:
+                return made
             with contextlib.suppress(FileNotFoundError):  # gone for being the longest unused: made again
                 return await asyncio.to_thread(path.read_bytes)
         return await make()
@@ -106,14 +119,27 @@ class Derived:
                 size -= length
 
     def _entries(self) -> Iterator[tuple[float, int, Path]]:
+        """All but the drafts that are being written; older ones were left behind by a crash."""
+        begun = time.time() - _DRAFT_SECONDS
         for path in self._folder.glob("??/*"):
             with contextlib.suppress(FileNotFoundError):
                 facts = path.stat()
-                yield facts.st_mtime, facts.st_size, path
+                if not path.suffix or facts.st_mtime < begun:
+                    yield facts.st_mtime, facts.st_size, path
 
     def _path(self, key: str) -> Path:
         name = hashlib.sha256(key.encode()).hexdigest()
         return self._folder / name[:2] / name
+
+
+def _read_now(path: Path) -> bytes | None:
+    """What lies there, which counts as used now; None where it does not, or only a disk could tell."""
+    try:
+        os.utime(path)
+        size = path.stat().st_size
+    except FileNotFoundError:
+        return None
+    return read_now(str(path), (Span(0, size),))
 
 
 def _used(path: Path) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from dicomweb_server.dicom import syntaxes
 from dicomweb_server.dicom.syntaxes import EXPLICIT_LE, TARGETS, TransferSyntax, syntax_of
 from dicomweb_server.model.errors import NotAcceptable
 from dicomweb_server.objects import layout
@@ -17,8 +18,8 @@ from dicomweb_server.retrieve.derived import Derived
 from dicomweb_server.retrieve.rendered import Rendered
 from dicomweb_server.retrieve.shelf import Held
 
-KEPT_SYNTAX = "1.2.840.10008.1.2.4.202"
-KEPT_GIVES = frozenset({KEPT_SYNTAX, "1.2.840.10008.1.2.4.201", "1.2.840.10008.1.2.4.203"})
+KEPT_SYNTAX = syntaxes.HTJ2K_LOSSLESS_RPCL
+KEPT_GIVES = frozenset({KEPT_SYNTAX, syntaxes.HTJ2K_LOSSLESS, syntaxes.HTJ2K})
 """A lossless stream in RPCL order is one of every kind of HTJ2K (PS3.5 A.4.11 to A.4.13)."""
 
 

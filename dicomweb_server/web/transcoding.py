@@ -32,6 +32,8 @@ async def pixels(request: Request, held: Held, wanted: Accepted, *, parts: int, 
     """The best form in which ``frame`` can be given; it is made where it has to be. Raises NotAcceptable."""
     refused: frozenset[str] = frozenset()
     reason: NotAcceptable | None = None
+    if held.index is not None and held.index.encapsulated and not held.syntax.encapsulated:
+        raise NotAcceptable("the pixels are compressed, although the transfer syntax says that they are not")
     made = services_of(request).transcoded
     stored = held.syntax if not made.prefer_htj2k else await made.preferred(held)
     while True:
@@ -80,10 +82,7 @@ async def instance(request: Request, held: Held, wanted: Accepted, *, alone: boo
 
 def is_transcoded(held: Held, form: Form) -> bool:
     """Whether the pixels of an instance have to be decoded for this form."""
-    return (held.syntax.encapsulated and form.syntax != held.syntax.uid) or form.syntax not in (
-        held.syntax.uid,
-        accept.as_given(held.syntax),
-    )
+    return form.syntax not in (held.syntax.uid, accept.as_given(held.syntax))
 
 
 async def frames(request: Request, held: Held, numbers: Sequence[int], form: Form) -> list[Piece]:

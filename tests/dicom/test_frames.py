@@ -6,6 +6,8 @@ import hashlib
 import struct
 from typing import Any
 
+import imagecodecs
+import numpy as np
 import pytest
 from pydicom.encaps import generate_frames
 
@@ -174,6 +176,28 @@ def test_frames_that_nothing_counts_are_told_apart_by_where_they_begin() -> None
     halves = [half for frame in plain for half in (frame[:200], frame[200:])]
     assert frames_of(multiframe(halves, None)) == plain
     assert frames_of(multiframe(halves[:2], None)) == plain[:1]
+
+
+def test_the_boxes_of_a_jp2_file_are_left_out_of_what_is_served() -> None:
+    """T-17, also where the frame lies in two fragments."""
+    data_set = read_by_pydicom(corpus.file("generated/ts/rgb_j2k_rct.dcm"))
+    cells = np.arange(64 * 64 * 3, dtype=np.uint8).reshape(64, 64, 3)
+    file = bytes(imagecodecs.jpeg2k_encode(cells, codecformat="jp2", reversible=True))
+    stream = file[file.index(b"\xff\x4f\xff\x51") :]
+    assert len(file) - len(stream) > 40
+    cut = len(file) // 3 // 2 * 2
+    for fragments in ([file], [file[:cut], file[cut:]]):
+        data_set.PixelData = b"".join(
+            struct.pack("<HHI", 0xFFFE, 0xE000, len(each) + len(each) % 2) + each + bytes(len(each) % 2)
+            for each in [b"", *fragments]
+        )
+        data_set["PixelData"].is_undefined_length = True
+        opened_file = opened(BytesSource(written(data_set, data_set.file_meta.TransferSyntaxUID)))
+        index = frame_index(opened_file.walk(), opened_file.stream, opened_file.syntax, bare=True)
+        assert index is not None
+        index = FrameIndex.decode(index.encode())
+        found = b"".join(opened_file.stream.read(span.start, span.length) for span in index.spans(1))
+        assert found[: len(stream)] == stream
 
 
 def test_of_too_many_frames_those_that_are_declared_are_served() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import zlib
+from dataclasses import replace
 
 import imagecodecs
 import numpy as np
@@ -150,3 +151,20 @@ def test_impossible_bits_stored_count_as_those_allocated(stored: int, high: int)
     made = transcode(GREY.tobytes(), image_facts(Attributes(said), EXPLICIT_LE), syntaxes.JPEG_2000)
     assert made.attributes["00280101"]["Value"] == [16]
     assert made.attributes["00280102"]["Value"] == [15]
+
+
+@pytest.mark.parametrize("junk", [False, True])
+@pytest.mark.parametrize(
+    ("target", "place"), [(syntaxes.JPEG_LOSSLESS_SV1, b"\xff\xc3\x00\x0b"), (syntaxes.JPEG_2000_LOSSLESS, b"")]
+)
+def test_a_codestream_has_the_bits_that_are_stored_unless_others_are_set(
+    target: str, place: bytes, *, junk: bool
+) -> None:
+    """Bits Stored and the precision of the stream then agree, as PS3.5 8.2 wants it."""
+    cells = GREY | np.uint16(0x8000) if junk else GREY
+    source = replace(facts(EXPLICIT_LE, bits=16), bits_stored=12, high_bit=11)
+    stream = transcode(cells.tobytes(), source, target).data
+    precision = stream[stream.index(place) + 4] if place else (stream[42] & 0x7F) + 1
+    assert precision == (16 if junk else 12)
+    back = replace(source, transfer_syntax=target)
+    assert np.array_equal(decode(stream, back).cells, cells)

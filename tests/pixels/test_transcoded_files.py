@@ -10,11 +10,12 @@ import imagecodecs
 import numpy as np
 import pydicom
 import pytest
+from PIL import Image
 from pydicom.encaps import encapsulate
 from pydicom.pixels import get_decoder
 
 from dicomweb_server.dicom import syntaxes
-from dicomweb_server.dicom.drawing import transcode_frames
+from dicomweb_server.dicom.drawing import transcode_file, transcode_frames
 from dicomweb_server.dicom.source import BytesSource
 from dicomweb_server.dicom.syntaxes import EXPLICIT_LE
 from dicomweb_server.dicom.transcoded import write_transcoded
@@ -132,3 +133,28 @@ def test_of_many_frames_each_costs_one_frame_and_not_the_whole_header(tmp_path: 
     of_many_frames(path, frame, 300)
     with pytest.raises(NotFound):
         transcode_frames(str(path), [399], EXPLICIT_LE)
+
+
+@pytest.mark.parametrize("number", [52, 53, 54, 55, 56])
+def test_retired_kinds_of_jpeg_are_decoded_and_called_lossy(number: int) -> None:
+    ds = read_by_pydicom(corpus.file("generated/ts/ct_evle.dcm"))
+    ds.Rows, ds.Columns = ICON.shape
+    ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.PixelRepresentation = 8, 8, 7, 0
+    coded = io.BytesIO()
+    Image.fromarray(ICON).save(coded, "JPEG", progressive=True)
+    ds.PixelData = encapsulate([coded.getvalue()])
+    ds["PixelData"].VR, ds["PixelData"].is_undefined_length = "OB", True
+    data = written(ds, syntaxes.JPEG_BASELINE)
+    renamed = data.replace(b"1.2.840.10008.1.2.4.50", f"1.2.840.10008.1.2.4.{number}".encode(), 1)
+    found = transcoded(renamed, EXPLICIT_LE)
+    assert found.PixelData == np.asarray(Image.open(coded)).tobytes()
+    assert found.LossyImageCompression == "01"
+
+
+def test_many_frames_are_gathered_where_the_draft_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system's folder for temporary files may be small, or not there at all."""
+    monkeypatch.setattr("dicomweb_server.dicom.transcoded._IN_MEMORY", 100)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
+    transcode_file(str(corpus.path(J2K)), str(tmp_path / "draft"), EXPLICIT_LE)
+    assert pydicom.dcmread(tmp_path / "draft").pixel_array.shape[-1] == 3
+    assert [path.name for path in tmp_path.iterdir()] == ["draft"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,12 @@ from dicomweb_server.retrieve.derived import Derived
 
 async def a_kilobyte() -> bytes:
     return bytes(1000)
+
+
+def left_behind(draft: Path, modified: float) -> None:
+    draft.parent.mkdir(exist_ok=True)
+    draft.write_bytes(b"begun")
+    os.utime(draft, (modified, modified))
 
 
 def files(folder: Path) -> list[Path]:
@@ -64,6 +71,28 @@ async def test_the_longest_unused_goes(tmp_path: Path) -> None:
 
     await kept.read("0", again)
     assert made == []
+
+
+async def test_what_is_still_being_written_does_not_go(tmp_path: Path) -> None:
+    """A large instance is slow to make, and its draft looks unused for as long."""
+    kept = Derived(tmp_path, 10_000)
+
+    async def fill(draft: Path) -> None:
+        await asyncio.to_thread(left_behind, draft, time.time() - 60)
+        for number in range(20):
+            await kept.read(str(number), a_kilobyte)
+        assert await asyncio.to_thread(draft.read_bytes) == b"begun"
+
+    assert (await kept.path("large", fill)).name
+
+
+async def test_a_draft_that_a_crash_left_behind_goes(tmp_path: Path) -> None:
+    kept = Derived(tmp_path, 10_000)
+    left = tmp_path / "00" / "one.0123"
+    left_behind(left, 1.0)
+    for number in range(20):
+        await kept.read(str(number), a_kilobyte)
+    assert not left.exists()
 
 
 def _ask(folder: Path, log: Path) -> None:

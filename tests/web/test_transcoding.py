@@ -188,6 +188,18 @@ async def test_broken_pixels_can_be_had_as_stored_only(tmp_path: Path) -> None:
         assert (await held.get(place, "application/dicom; transfer-syntax=*")).content[132:] == path.read_bytes()[132:]
 
 
+@pytest.mark.parametrize("accept", [OCTETS, f"{OCTETS}; transfer-syntax=*", "image/jpeg"])
+async def test_compressed_pixels_are_never_given_as_uncompressed_ones(tmp_path: Path, accept: str) -> None:
+    """The file says Explicit VR Little Endian and has JPEG in it."""
+    with door(tmp_path / "door", "malformed/ts_lie_jpeg_as_native.dcm") as held:
+        place = held.at("malformed/ts_lie_jpeg_as_native.dcm")
+        refused = await held.get(f"{place}/frames/1", accept)
+        assert refused.status_code == 406
+        assert "the pixels are compressed" in refused.text
+        assert (await held.get(f"{place}/pixeldata", accept)).status_code == 406
+        assert (await held.get(place, "application/dicom; transfer-syntax=*")).status_code == 200
+
+
 async def test_where_only_some_can_be_given_the_rest_comes_with_a_warning(tmp_path: Path) -> None:
     with door(tmp_path / "door", RGB) as held:
         key = held.keys[RGB]

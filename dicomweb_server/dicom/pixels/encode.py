@@ -42,6 +42,20 @@ def _photometric(frame: Frame, target: str) -> str:
     return _COLOURS.get(target, "RGB")
 
 
+def within_stored_bits(cells: Cells, facts: ImageFacts) -> bool:
+    """Whether no cell has bits beside those that count, such as overlays."""
+    stored = facts.bits_stored
+    if facts.bits_allocated == 1 or facts.element is not Element.INTEGER or stored >= facts.cell_bits:
+        return True
+    low, high = (-1 << (stored - 1), (1 << (stored - 1)) - 1) if facts.signed else (0, (1 << stored) - 1)
+    return facts.high_bit == stored - 1 and low <= int(cells.min()) and int(cells.max()) <= high
+
+
+def _precision(cells: Cells, facts: ImageFacts) -> int:
+    """Bits of the codestream: those that are stored, where that loses none (PS3.5 8.2)."""
+    return facts.bits_stored if within_stored_bits(cells, facts) else facts.cell.itemsize * 8
+
+
 def _unsigned(cells: Cells) -> Cells:
     """The same bits without a sign, which these coders do not know."""
     bare: Cells = cells.view(np.dtype(f"u{cells.dtype.itemsize}"))
@@ -55,9 +69,10 @@ def _rle(frame: Frame, facts: ImageFacts, _quality: int) -> bytes:
     return encode_rle(frame.cells)
 
 
-def _jpeg_lossless(frame: Frame, _facts: ImageFacts, _quality: int) -> bytes:
+def _jpeg_lossless(frame: Frame, facts: ImageFacts, _quality: int) -> bytes:
     cells = _unsigned(frame.cells)
-    bits = cells.dtype.itemsize * 8
+    # A reader without a sign gets the whole cell, which it need not extend; the process has at least 2 bits
+    bits = cells.dtype.itemsize * 8 if facts.signed else max(_precision(cells, facts), 2)
     # Only RGB can say so in the stream: libjpeg-turbo writes broken lossless streams of what it is told is YCbCr
     colour = None if cells.ndim == 2 else "RGB" if frame.photometric == "RGB" else "UNKNOWN"
     return bytes(
@@ -84,8 +99,8 @@ def _jpeg_ls_near(frame: Frame, facts: ImageFacts, quality: int) -> bytes:
     return bytes(imagecodecs.jpegls_encode(frame.cells, max(1, (100 - quality) // 5)))
 
 
-def _jpeg_2000_lossless(frame: Frame, _facts: ImageFacts, _quality: int) -> bytes:
-    return _openjpeg(frame, None, reversible=True)
+def _jpeg_2000_lossless(frame: Frame, facts: ImageFacts, _quality: int) -> bytes:
+    return _openjpeg(frame, None, bits=_precision(frame.cells, facts), reversible=True)
 
 
 def _jpeg_2000(frame: Frame, _facts: ImageFacts, quality: int) -> bytes:
@@ -96,10 +111,16 @@ def _jpeg_2000(frame: Frame, _facts: ImageFacts, quality: int) -> bytes:
     return _openjpeg(frame, level, reversible=False)
 
 
-def _openjpeg(frame: Frame, level: int | None, *, reversible: bool) -> bytes:
+def _openjpeg(frame: Frame, level: int | None, *, reversible: bool, bits: int | None = None) -> bytes:
     return bytes(
         imagecodecs.jpeg2k_encode(
-            frame.cells, level, codecformat="j2k", reversible=reversible, mct=frame.photometric == "RGB", numthreads=1
+            frame.cells,
+            level,
+            codecformat="j2k",
+            bitspersample=bits,
+            reversible=reversible,
+            mct=frame.photometric == "RGB",
+            numthreads=1,
         )
     )
 

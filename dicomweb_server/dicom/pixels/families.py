@@ -28,9 +28,6 @@ _BY_MEDIA_TYPE = {
     "image/dicom-rle": Family.RLE,
 }
 
-# Processes 2 & 4 progressive: retired, still found in archives
-_RETIRED = {"1.2.840.10008.1.2.4.53": Family.JPEG, "1.2.840.10008.1.2.4.55": Family.JPEG}
-
 
 def family(transfer_syntax: str) -> Family | None:
     """The decoder for a transfer syntax; None for video, JPIP and what is unknown."""
@@ -38,7 +35,9 @@ def family(transfer_syntax: str) -> Family | None:
         return Family.DEFLATED_FRAME
     known = syntaxes.SYNTAXES.get(transfer_syntax)
     if known is None or known.by_reference:
-        return _RETIRED.get(transfer_syntax)
+        return None
+    if transfer_syntax in syntaxes.RETIRED_JPEG:
+        return Family.JPEG
     if not known.encapsulated or known.uid == syntaxes.ENCAPSULATED_UNCOMPRESSED:
         return Family.NATIVE
     return _BY_MEDIA_TYPE.get(known.media_type)
