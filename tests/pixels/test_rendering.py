@@ -13,6 +13,7 @@ from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_windowing
 from dicomweb_server.dicom.dataset import Attributes
 from dicomweb_server.dicom.pixels.decode import Frame, decode
 from dicomweb_server.dicom.pixels.facts import Element, ImageFacts
+from dicomweb_server.dicom.rendering.fonts import lettered, plain
 from dicomweb_server.dicom.rendering.picture import Subject, picture
 from dicomweb_server.dicom.rendering.render import render, render_animated
 from dicomweb_server.dicom.rendering.request import Annotation, Profile, Rendering, Viewport, Window, WindowFunction
@@ -297,6 +298,22 @@ def test_annotation_changes_the_picture_and_leaves_its_size() -> None:
     marked = Image.open(io.BytesIO(render(data, image, wanted)))
     assert marked.size == plain.size
     assert marked.tobytes() != plain.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("text", "in_ascii"),
+    [("Müller", "Muller"), ("Łódź Ærø", "Lodz AEro"), ("Straße", "Strasse"), ("김 A", "? A"), ("e\u0301", "e")],
+)
+def test_letters_that_no_font_knows_are_written_without_their_accents(text: str, in_ascii: str) -> None:
+    assert plain(text) == in_ascii
+
+
+@pytest.mark.parametrize("text", ["Müller", "Иванов", "山田"])
+def test_no_letter_is_drawn_as_the_box_of_a_missing_one(text: str) -> None:
+    """Whatever fonts the system has"""
+    written, font = lettered(text, 20)
+    missing = bytes(font.getmask("\U0010fffe"))
+    assert missing not in [bytes(font.getmask(letter)) for letter in written]
 
 
 def test_a_profile_is_embedded_where_the_type_holds_one() -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Set
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from dicomweb_server.dicom.dataset import Attributes
+from dicomweb_server.dicom.rendering.fonts import lettered
 from dicomweb_server.dicom.rendering.request import Annotation
 
 _LINES = {
@@ -30,12 +31,11 @@ def annotated(image: Image.Image, attributes: Attributes, wanted: Set[Annotation
     canvas = image.convert("RGB") if image.mode not in {"L", "RGB"} else image.copy()
     pen = ImageDraw.Draw(canvas)
     size = max(9, canvas.height // 32)
-    font = ImageFont.load_default(size)
     if Annotation.PATIENT in wanted:
-        _write(pen, font, (size // 2, size // 2), _lines(attributes, Annotation.PATIENT), "la")
+        _write(pen, size, (size // 2, size // 2), _lines(attributes, Annotation.PATIENT), "la")
     if Annotation.TECHNIQUE in wanted:
         place = (size // 2, canvas.height - size // 2)
-        _write(pen, font, place, _lines(attributes, Annotation.TECHNIQUE), "ld")
+        _write(pen, size, place, _lines(attributes, Annotation.TECHNIQUE), "ld")
     return canvas
 
 
@@ -44,12 +44,7 @@ def _lines(attributes: Attributes, kind: Annotation) -> str:
     return "\n".join(f"{label}{text.replace('^', ' ').strip()}"[:64] for label, text in found if text)
 
 
-def _write(
-    pen: ImageDraw.ImageDraw,
-    font: ImageFont.ImageFont | ImageFont.FreeTypeFont,
-    at: tuple[int, int],
-    text: str,
-    to: str,
-) -> None:
+def _write(pen: ImageDraw.ImageDraw, size: int, at: tuple[int, int], text: str, to: str) -> None:
+    text, font = lettered(text, size)
     white, black = ((255, 255, 255), (0, 0, 0)) if pen.mode == "RGB" else (255, 0)
     pen.multiline_text(at, text, font=font, fill=white, stroke_width=1, stroke_fill=black, anchor=to)

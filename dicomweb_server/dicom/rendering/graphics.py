@@ -8,12 +8,13 @@ from functools import partial
 from itertools import islice, pairwise
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from dicomweb_server.dicom.dataset import Attributes
 from dicomweb_server.dicom.rendering.applicable import concerns
 from dicomweb_server.dicom.rendering.compound import strokes, tick_labels
 from dicomweb_server.dicom.rendering.display import Display, Point
+from dicomweb_server.dicom.rendering.fonts import lettered
 from dicomweb_server.dicom.rendering.picture import Subject
 from dicomweb_server.dicom.rendering.styles import WHITE, Colour, Style, layers_of, style_of, text_colour
 
@@ -56,7 +57,7 @@ class _Easel:
         self.coloured = False
         self._display = display
         self._pen = ImageDraw.Draw(self.canvas)
-        self._font = ImageFont.load_default(max(9, self.canvas.height // 32))
+        self._letters = max(9, self.canvas.height // 32)
 
     def marks(self, layer: Attributes, colour: Colour) -> Iterator[Callable[[], None]]:
         """What is to be drawn of a layer, each by a call."""
@@ -138,9 +139,9 @@ class _Easel:
         self._uses(colour)
         edge = (0, 0, 0) if sum(colour) > 3 * 64 else WHITE
         align = {"r": "right", "m": "center"}.get(anchor[0], "left")
-        place = _near([at])[0]
+        place, (text, font) = _near([at])[0], lettered(text, self._letters)
         self._pen.text(
-            place, text, font=self._font, fill=colour, stroke_width=1, stroke_fill=edge, anchor=anchor, align=align
+            place, text, font=font, fill=colour, stroke_width=1, stroke_fill=edge, anchor=anchor, align=align
         )
 
     def _uses(self, colour: Colour) -> None:
