@@ -124,9 +124,16 @@ class _Easel:
 
     def _fill(self, points: Sequence[Point], style: Style) -> None:
         self._uses(style.fill)
-        covered = Image.new("L", self.canvas.size)
-        ImageDraw.Draw(covered).polygon(_near(points), fill=round(255 * style.opacity))
-        self.canvas.paste(style.fill, mask=covered)
+        near = _near(points)
+        left, top = (max(0, math.floor(min(point[axis] for point in near))) for axis in (0, 1))
+        right, bottom = (
+            min(size, math.ceil(max(point[axis] for point in near)) + 1) for axis, size in enumerate(self.canvas.size)
+        )
+        if left < right and top < bottom:
+            covered = Image.new("L", (right - left, bottom - top))
+            corners = [(x - left, y - top) for x, y in near]
+            ImageDraw.Draw(covered).polygon(corners, fill=round(255 * style.opacity))
+            self.canvas.paste(style.fill, (left, top, right, bottom), covered)
         self._line(points, style)
 
     def _dot(self, points: Sequence[Point], style: Style) -> None:
