@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -284,6 +285,16 @@ def test_an_impossible_window_is_a_bad_request(window: tuple[float, float, Windo
 @pytest.mark.parametrize("name", ["generated/ts/ct_evle.dcm", "generated/ts/rgb_evle.dcm"])
 def test_every_type_is_written(name: str, media_type: str) -> None:
     assert render(*opened(name), Rendering(media_type=media_type)).startswith(SIGNATURES[media_type])
+
+
+def test_the_best_jpeg_keeps_colours_sharp() -> None:
+    """Alternate columns of red and blue: half the resolution of colour would make them one"""
+    facts = ImageFacts(transfer_syntax="1.2.840.10008.1.2.1", rows=16, columns=16, samples=3, bits_allocated=8)
+    pixels = np.zeros((16, 16, 3), np.uint8)
+    pixels[:, ::2, 0] = pixels[:, 1::2, 2] = 255
+    subject = Subject(replace(facts, bits_stored=8, high_bit=7, photometric="RGB"), Attributes({}))
+    shown = Image.open(io.BytesIO(render(pixels.tobytes(), subject, Rendering(quality=100))))
+    assert np.abs(np.asarray(shown, int) - pixels).max() <= 4
 
 
 def test_an_unknown_type_is_not_acceptable() -> None:
