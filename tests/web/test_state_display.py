@@ -79,6 +79,20 @@ async def test_the_area_has_the_size_and_proportions_the_state_says(
     assert found.shape == shape
 
 
+async def test_an_area_far_larger_than_anybody_looks_at_is_shown_smaller(held: Door) -> None:
+    """Of 8001 x 8001 pixels that are nine times as high as wide"""
+    changed = area([-4000, -4000], [4000, 4000], PresentationPixelAspectRatio=[9, 1])
+    height, width = (await drawn(held, DisplayedAreaSelectionSequence=changed)).shape
+    assert width * height <= 1 << 26
+    assert abs(height / width - 9) < 0.01
+
+
+async def test_graphics_far_away_cost_nothing_and_those_that_cross_are_seen(held: Door) -> None:
+    circle = item(GraphicType="CIRCLE", GraphicAnnotationUnits="PIXEL", GraphicData=[1e30, -1e30, 1e38, 1e38])
+    layer = item(GraphicObjectSequence=[*[circle] * 500, line([-1e6, 50.5, 1e6, 50.5])])
+    assert lit(await drawn(held, layer=layer)) == row(50, 0, 143)
+
+
 async def test_lines_stay_fine_in_a_larger_viewport(held: Door) -> None:
     layer = item(GraphicObjectSequence=[line([0.25, 3.25, 20.25, 3.25])])
     assert lit(await drawn(held, layer=layer, query="?viewport=288,240")) == row(6, 0, 40)

@@ -6,6 +6,7 @@ shown like SCALE TO FIT: pixel for pixel, or in the viewport that is asked for.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from PIL import Image
@@ -106,4 +107,5 @@ def _proportioned(item: Attributes, subject: Subject, area: Box) -> tuple[float,
 def _magnification(item: Attributes, size: float) -> float:
     """Pixels of the picture for one of the image; as many as can be drawn."""
     found = item.number(_MAGNIFICATION) if item.text(_MODE) == "MAGNIFY" else None
-    return found if found is not None and found > 0 and size * found * found <= LARGEST_AREA else 1.0
+    most = 0.999 * math.sqrt(LARGEST_AREA / size)
+    return found if found is not None and 0.0 < found <= most else min(1.0, most)

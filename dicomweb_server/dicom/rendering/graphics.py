@@ -16,7 +16,7 @@ from dicomweb_server.dicom.rendering.compound import strokes, tick_labels
 from dicomweb_server.dicom.rendering.display import Display, Point
 from dicomweb_server.dicom.rendering.fonts import lettered
 from dicomweb_server.dicom.rendering.picture import Subject
-from dicomweb_server.dicom.rendering.styles import WHITE, Colour, Style, layers_of, style_of, text_colour
+from dicomweb_server.dicom.rendering.styles import THICKEST, WHITE, Colour, Style, layers_of, style_of, text_colour
 
 _ANNOTATIONS, _LAYER = "00700001", "00700002"
 _GRAPHICS, _TEXTS, _COMPOUNDS = "00700009", "00700008", "00700209"
@@ -26,7 +26,7 @@ _BOX_UNITS, _ANCHOR_UNITS = "00700003", "00700004"
 _TOP_LEFT, _BOTTOM_RIGHT, _JUSTIFIED = "00700010", "00700011", "00700012"
 _ANCHOR, _ANCHOR_SHOWN, _TEXT = "00700014", "00700015", "00700006"
 _DISPLAY = "DISPLAY"
-_MOST_GRAPHICS, _LONGEST_TEXT = 2000, 1000
+_MOST_GRAPHICS, _LONGEST_TEXT, _MOST_LETTERS = 2000, 1000, 20_000
 _DASH, _GAP = 6.0, 4.0
 _FARTHEST = 1 << 20
 """Pixels away that are still drawn."""
@@ -57,7 +57,8 @@ class _Easel:
         self.coloured = False
         self._display = display
         self._pen = ImageDraw.Draw(self.canvas)
-        self._letters = max(9, self.canvas.height // 32)
+        self._size = max(9, self.canvas.height // 32)
+        self._letters_left = _MOST_LETTERS
 
     def marks(self, layer: Attributes, colour: Colour) -> Iterator[Callable[[], None]]:
         """What is to be drawn of a layer, each by a call."""
@@ -119,8 +120,19 @@ class _Easel:
             return
         self._uses(style.colour)
         near = _near(points)
-        for part in _dashes(near) if style.dashed else [near]:
-            self._pen.line(part, fill=style.colour, width=style.thickness)
+        for line in [near] if self._holds(near) else self._visible(near):
+            for part in _dashes(line) if style.dashed else [line]:
+                self._pen.line(part, fill=style.colour, width=style.thickness)
+
+    def _holds(self, points: Sequence[Point]) -> bool:
+        return all(0 <= x <= self.canvas.width and 0 <= y <= self.canvas.height for x, y in points)
+
+    def _visible(self, points: Sequence[Point]) -> Iterator[list[Point]]:
+        """Each piece of a line as far as it comes near the picture: a pen goes all the way, seen or not."""
+        for start, end in pairwise(points):
+            inside = _clipped(start, end, self.canvas.width, self.canvas.height)
+            if inside is not None:
+                yield [_between(start, end, part) for part in inside]
 
     def _fill(self, points: Sequence[Point], style: Style) -> None:
         self._uses(style.fill)
@@ -143,13 +155,15 @@ class _Easel:
             self._pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=style.colour)
 
     def _write(self, at: Point, text: str, anchor: str, colour: Colour) -> None:
+        beside = not (-self.canvas.width <= at[0] <= 2 * self.canvas.width)
+        if beside or not (-self.canvas.height <= at[1] <= 2 * self.canvas.height) or len(text) > self._letters_left:
+            return
+        self._letters_left -= len(text)
         self._uses(colour)
         edge = (0, 0, 0) if sum(colour) > 3 * 64 else WHITE
         align = {"r": "right", "m": "center"}.get(anchor[0], "left")
-        place, (text, font) = _near([at])[0], lettered(text, self._letters)
-        self._pen.text(
-            place, text, font=font, fill=colour, stroke_width=1, stroke_fill=edge, anchor=anchor, align=align
-        )
+        text, font = lettered(text, self._size)
+        self._pen.text(at, text, font=font, fill=colour, stroke_width=1, stroke_fill=edge, anchor=anchor, align=align)
 
     def _uses(self, colour: Colour) -> None:
         self.coloured |= len(set(colour)) > 1
@@ -209,3 +223,18 @@ def _dashes(points: Sequence[Point]) -> Iterator[list[Point]]:
 
 def _between(start: Point, end: Point, part: float) -> Point:
     return start[0] + (end[0] - start[0]) * part, start[1] + (end[1] - start[1]) * part
+
+
+def _clipped(start: Point, end: Point, width: int, height: int) -> tuple[float, float] | None:
+    """From which part of a piece of line to which it is within the picture and a margin; None where it is not."""
+    first, last = 0.0, 1.0
+    for axis, size in enumerate((width, height)):
+        change = end[axis] - start[axis]
+        low, high = -THICKEST - start[axis], size + THICKEST - start[axis]
+        if change == 0:
+            if low > 0 or high < 0:
+                return None
+            continue
+        ends = sorted((low / change, high / change))
+        first, last = max(first, ends[0]), min(last, ends[1])
+    return (first, last) if first < last else None

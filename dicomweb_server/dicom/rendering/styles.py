@@ -20,7 +20,7 @@ _THICKNESS, _DASHING = "00700253", "00700254"
 _OPACITY = "00700284"
 _LAYERS, _LAYER, _ORDER = "00700060", "00700002", "00700062"
 _LAYER_GREY, _LAYER_COLOUR = "00700066", "00700401"
-_THICKEST = 64
+THICKEST = 64
 
 _D50 = np.array([0.9642, 1.0, 0.8249])
 _TO_SRGB = np.array([[3.1339, -1.6169, -0.4906], [-0.9788, 1.9161, 0.0335], [0.0719, -0.2290, 1.4052]])
@@ -43,7 +43,7 @@ def style_of(graphic: Attributes, layer: Colour) -> Style:
     opacity = fill.number(_OPACITY)
     return Style(
         colour=colour,
-        thickness=round(min(max(line.number(_THICKNESS) or 1.0, 1.0), _THICKEST)),
+        thickness=round(min(max(line.number(_THICKNESS) or 1.0, 1.0), THICKEST)),
         dashed=line.text(_DASHING) == "DASHED",
         fill=srgb(fill.numbers(_PATTERN_COLOUR)) or colour,
         opacity=1.0 if opacity is None else min(max(opacity, 0.0), 1.0),
