@@ -13,6 +13,7 @@ COPY dicomweb_server dicomweb_server
 RUN pip install --no-cache-dir '.[scaled]' && rm -rf /source/build
 RUN --mount=from=viewer,source=/viewer,target=/viewer \
     dicomweb-server viewer install --from /viewer/viewer.tgz --set storage.viewer=/opt/viewer
+RUN apt-get update && apt-get install -y --no-install-recommends fonts-dejavu-core && rm -rf /var/lib/apt/lists/*
 RUN useradd --system --uid 10001 dicomweb && install -d -o dicomweb /data
 USER dicomweb
 WORKDIR /

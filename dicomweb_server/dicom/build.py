@@ -103,12 +103,15 @@ def described(metadata: DicomJson, bulk: Bulk, data_set: DicomJson) -> DicomJson
     if media_type in STILLS:
         told = decode(parts[0].path.read_bytes()).attributes()
         return dict(sorted({**data_set, **_elements(told)}.items()))
-    if media_type in ("image/jpeg", "image/jp2", "image/jpx") and "00280010" not in data_set:
+    if media_type in _TELLING and "00280010" not in data_set:
         told = describe(parts[0].path.read_bytes())
         if len(parts) > 1:
             told["NumberOfFrames"] = len(parts)
         return dict(sorted({**_elements(told), **data_set}.items()))
     return data_set
+
+
+_TELLING = {"image/jpeg", "image/jls", "image/jp2", "image/jpx", "image/jph", "image/jphc"}
 
 
 def _elements(told: Mapping[str, int | str]) -> DicomJson:

@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from dicomweb_server.model.errors import BadRequest, TooLarge
+from dicomweb_server.dicom.pixels.codestream import Codestream, codestream
+from dicomweb_server.dicom.pixels.families import Family
+from dicomweb_server.model.errors import BadRequest, TooLarge, Undecodable
 
 PIXELS = 1 << 28
 
@@ -50,18 +52,35 @@ def decode(content: bytes) -> Picture:
 
 
 def describe(content: bytes) -> dict[str, int | str]:
-    """Image Pixel attributes of a JPEG or JPEG 2000 codestream that will be stored unchanged."""
-    with _open(content) as image:
-        grey = image.mode in ("1", "L", "I;16", "I", "LA")
-        jpeg = image.format == "JPEG"
-        return _attributes(
-            rows=image.height,
-            columns=image.width,
-            samples=1 if grey else 3,
-            bits=16 if image.mode.startswith("I") else 8,
-            photometric="MONOCHROME2" if grey else "YBR_FULL_422" if jpeg else "RGB",
-            frames=1,
-        )
+    """Image Pixel attributes of a JPEG, JPEG-LS or JPEG 2000 stream that will be stored unchanged.
+
+    Raises BadRequest when it is none.
+    """
+    try:
+        stream = codestream(content)
+    except Undecodable:
+        stream = None
+    if stream is None or stream.components not in (1, 3) or stream.bits is None:
+        raise BadRequest("the picture cannot be read")
+    return _attributes(
+        rows=stream.rows,
+        columns=stream.columns,
+        samples=stream.components,
+        bits=stream.bits,
+        photometric=_photometric(stream),
+        frames=1,
+        signed=bool(stream.signed),
+    )
+
+
+def _photometric(stream: Codestream) -> str:
+    if stream.components == 1:
+        return "MONOCHROME2"
+    if stream.family is Family.JPEG and stream.colour != "RGB" and not stream.lossless:
+        return "YBR_FULL_422" if stream.subsampled else "YBR_FULL"
+    if stream.family is Family.JPEG_2000 and stream.colour == "RGB":
+        return "YBR_RCT" if stream.lossless else "YBR_ICT"
+    return "RGB"
 
 
 def _open(content: bytes) -> Image.Image:
@@ -80,17 +99,17 @@ def _mode(image: Image.Image) -> str:
 
 
 def _attributes(
-    *, rows: int, columns: int, samples: int, bits: int, photometric: str, frames: int
+    *, rows: int, columns: int, samples: int, bits: int, photometric: str, frames: int, signed: bool = False
 ) -> dict[str, int | str]:
     found: dict[str, int | str] = {
         "SamplesPerPixel": samples,
         "PhotometricInterpretation": photometric,
         "Rows": rows,
         "Columns": columns,
-        "BitsAllocated": bits,
+        "BitsAllocated": 8 if bits <= 8 else 16,
         "BitsStored": bits,
         "HighBit": bits - 1,
-        "PixelRepresentation": 0,
+        "PixelRepresentation": int(signed),
     }
     if samples > 1:
         found["PlanarConfiguration"] = 0

@@ -15,6 +15,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 import orjson
 
 from dicomweb_server.dicom.dataset import Attributes
+from dicomweb_server.dicom.rendering import media
 from dicomweb_server.dicom.rendering.request import Rendering
 from dicomweb_server.dicom.syntaxes import OCTET_STREAM
 from dicomweb_server.model.errors import BackendFailed, NotAcceptable, NotFound, OutOfResources, Undecodable
@@ -89,7 +90,9 @@ class Rendered:
         if self.kept is None:
             return await self._drawn(held, frames, wanted, state)
         shown_by = await self.shown_by(state)
-        key = f"picture {held.version.version} {held.key.instance} {frames} {wanted.spelled} {shown_by}"
+        key = (
+            f"picture {media.REVISION} {held.version.version} {held.key.instance} {frames} {wanted.spelled} {shown_by}"
+        )
         return await self.kept.read(key, partial(self._drawn, held, frames, wanted, state))
 
     async def _drawn(self, held: Held, frames: Sequence[int], wanted: Rendering, state: Held | None) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.types import ASGIApp
 
+from dicomweb_server.dicom.rendering import media
 from dicomweb_server.retrieve.rendered import Nature, nature_of
 from dicomweb_server.retrieve.shelf import Held
 from dicomweb_server.web import address, body, caching, multipart, wado
@@ -23,7 +24,8 @@ _ACTIVE = body.headers(content_security_policy="sandbox; default-src 'none'; sty
 async def answer(request: Request, held: Held, form: Form) -> ASGIApp:
     """One document alone or as the only part, with ranges where its length is known."""
     label = _label(form.media_type)
-    boundary = multipart.boundary_of(f"{held.version.version}/rendered/{form}/{address.public_base(request)}")
+    representation = f"{held.version.version}/rendered/{media.REVISION}/{form}/{address.public_base(request)}"
+    boundary = multipart.boundary_of(representation)
     etag = f'"{boundary[:32]}"'
     if caching.is_known(request, etag):
         return body.not_modified(etag, caching.REVALIDATE)

@@ -9,6 +9,7 @@ from functools import partial
 from starlette.requests import Request
 from starlette.types import ASGIApp
 
+from dicomweb_server.dicom.rendering import media
 from dicomweb_server.dicom.rendering.media import IMAGES
 from dicomweb_server.dicom.rendering.request import Rendering
 from dicomweb_server.model.errors import DicomwebError, NotAcceptable, OutOfResources
@@ -89,7 +90,7 @@ async def instance(request: Request, held: Held, wanted: Accepted) -> ASGIApp:
         return await documents.answer(request, held, form)
     numbers = every_frame(held)
     if len(numbers) == 1:
-        form = rendered_types.of_one(wanted, types)
+        numbers, form = tuple(numbers), rendered_types.of_one(wanted, types)
     else:
         form = rendered_types.of_several(wanted, types, alone=types)
         alone = form is not None and not form.multipart and form.media_type != GIF
@@ -133,7 +134,7 @@ async def one_image(
 ) -> ASGIApp:
     """One file: an image, or an animation of several frames."""
     shown_by = await services_of(request).rendered.shown_by(state)
-    representation = f"{held.version.version}/rendered/{numbers}/{wanted.spelled}/{shown_by}"
+    representation = f"{held.version.version}/rendered/{media.REVISION}/{numbers}/{wanted.spelled}/{shown_by}"
     etag = f'"{multipart.boundary_of(representation)[:32]}"'
     if caching.is_known(request, etag):
         return body.not_modified(etag, caching.REVALIDATE)
@@ -165,7 +166,7 @@ async def _parts(request: Request, items: Sequence[Item], *, more: Headers) -> A
     query = request.scope["query_string"].decode("latin-1")
     shown_by = await services_of(request).rendered.shown_by(items[0].state)
     named = (f"{item.held.version.version}:{item.media_type}:{item.frames}:{shown_by}" for item in items)
-    boundary = multipart.boundary_of(" ".join((base, query, *named)))
+    boundary = multipart.boundary_of(" ".join((str(media.REVISION), base, query, *named)))
     etag = f'"{boundary[:32]}"'
     if caching.is_known(request, etag):
         return body.not_modified(etag, caching.REVALIDATE)

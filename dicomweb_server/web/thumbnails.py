@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.types import ASGIApp
 
+from dicomweb_server.dicom.rendering import media
 from dicomweb_server.dicom.rendering.media import IMAGES
 from dicomweb_server.model.errors import NotAcceptable
 from dicomweb_server.retrieve.shelf import Held
@@ -46,7 +47,7 @@ def _asked(request: Request) -> tuple[str, Box | None]:
 
 
 async def _answer(request: Request, held: Held, frame: int | None, media_type: str, box: Box | None) -> ASGIApp:
-    representation = f"{held.version.version}/thumbnail/{frame}/{media_type}/{box}"
+    representation = f"{held.version.version}/thumbnail/{media.REVISION}/{frame}/{media_type}/{box}"
     etag = f'"{multipart.boundary_of(representation)[:32]}"'
     if caching.is_known(request, etag):
         return body.not_modified(etag, caching.REVALIDATE)

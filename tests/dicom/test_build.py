@@ -101,6 +101,32 @@ def test_a_png_is_decoded_and_describes_itself(tmp_path: Path, shape: tuple[int,
     assert np.array_equal(made.pixel_array, image[..., :3] if len(shape) == 3 else image)
 
 
+GREY12 = (np.arange(600).reshape(20, 30) * 6).astype(np.uint16)
+COLOUR = np.dstack([np.arange(600).reshape(20, 30) % 200] * 3).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("media_type", "content", "photometric", "bits"),
+    [
+        ("image/jpeg", imagecodecs.jpeg8_encode(COLOUR[..., 0].copy()), "MONOCHROME2", (8, 8)),
+        ("image/jpeg", imagecodecs.jpeg8_encode(COLOUR, subsampling="420"), "YBR_FULL_422", (8, 8)),
+        ("image/jpeg", imagecodecs.jpeg8_encode(COLOUR, subsampling="444"), "YBR_FULL", (8, 8)),
+        ("image/jpeg", imagecodecs.jpeg8_encode(COLOUR, outcolorspace="RGB"), "RGB", (8, 8)),
+        ("image/jls", imagecodecs.jpegls_encode(GREY12), "MONOCHROME2", (16, 16)),
+        ("image/jp2", imagecodecs.jpeg2k_encode(GREY12, level=0, bitspersample=12), "MONOCHROME2", (16, 12)),
+        ("image/jp2", imagecodecs.jpeg2k_encode(COLOUR, level=0, mct=True, reversible=True), "YBR_RCT", (8, 8)),
+        ("image/jp2", imagecodecs.jpeg2k_encode(COLOUR, level=0, mct=False, reversible=True), "RGB", (8, 8)),
+        ("image/jp2", imagecodecs.jpeg2k_encode(COLOUR, level=40, mct=True, reversible=False), "YBR_ICT", (8, 8)),
+    ],
+)
+def test_a_compressed_picture_tells_its_colour_space_and_depth(
+    tmp_path: Path, media_type: str, content: bytes, photometric: str, bits: tuple[int, int]
+) -> None:
+    made = built(tmp_path, BASE, (media_type, None, bytes(content)))
+    assert (made.Rows, made.Columns, made.PhotometricInterpretation) == (20, 30, photometric)
+    assert (made.BitsAllocated, made.BitsStored) == bits
+
+
 def test_an_animated_gif_becomes_a_multiframe(tmp_path: Path) -> None:
     frames = [Image.new("RGB", (8, 6), colour) for colour in ("red", "lime", "blue")]
     out = io.BytesIO()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_windowing
 from dicomweb_server.dicom.dataset import Attributes
 from dicomweb_server.dicom.pixels.decode import Frame, decode
 from dicomweb_server.dicom.pixels.facts import Element, ImageFacts
+from dicomweb_server.dicom.rendering.fonts import lettered, plain
 from dicomweb_server.dicom.rendering.picture import Subject, picture
 from dicomweb_server.dicom.rendering.render import render, render_animated
 from dicomweb_server.dicom.rendering.request import Annotation, Profile, Rendering, Viewport, Window, WindowFunction
@@ -285,6 +287,16 @@ def test_every_type_is_written(name: str, media_type: str) -> None:
     assert render(*opened(name), Rendering(media_type=media_type)).startswith(SIGNATURES[media_type])
 
 
+def test_the_best_jpeg_keeps_colours_sharp() -> None:
+    """Alternate columns of red and blue: half the resolution of colour would make them one"""
+    facts = ImageFacts(transfer_syntax="1.2.840.10008.1.2.1", rows=16, columns=16, samples=3, bits_allocated=8)
+    pixels = np.zeros((16, 16, 3), np.uint8)
+    pixels[:, ::2, 0] = pixels[:, 1::2, 2] = 255
+    subject = Subject(replace(facts, bits_stored=8, high_bit=7, photometric="RGB"), Attributes({}))
+    shown = Image.open(io.BytesIO(render(pixels.tobytes(), subject, Rendering(quality=100))))
+    assert np.abs(np.asarray(shown, int) - pixels).max() <= 4
+
+
 def test_an_unknown_type_is_not_acceptable() -> None:
     with pytest.raises(NotAcceptable):
         render(*opened("generated/ts/ct_evle.dcm"), Rendering(media_type="image/bmp"))
@@ -297,6 +309,22 @@ def test_annotation_changes_the_picture_and_leaves_its_size() -> None:
     marked = Image.open(io.BytesIO(render(data, image, wanted)))
     assert marked.size == plain.size
     assert marked.tobytes() != plain.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("text", "in_ascii"),
+    [("Müller", "Muller"), ("Łódź Ærø", "Lodz AEro"), ("Straße", "Strasse"), ("김 A", "? A"), ("e\u0301", "e")],
+)
+def test_letters_that_no_font_knows_are_written_without_their_accents(text: str, in_ascii: str) -> None:
+    assert plain(text) == in_ascii
+
+
+@pytest.mark.parametrize("text", ["Müller", "Иванов", "山田"])
+def test_no_letter_is_drawn_as_the_box_of_a_missing_one(text: str) -> None:
+    """Whatever fonts the system has"""
+    written, font = lettered(text, 20)
+    missing = bytes(font.getmask("\U0010fffe"))
+    assert missing not in [bytes(font.getmask(letter)) for letter in written]
 
 
 def test_a_profile_is_embedded_where_the_type_holds_one() -> None:

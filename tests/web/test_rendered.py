@@ -16,6 +16,7 @@ import pytest
 from PIL import Image, ImageCms
 from pydicom.pixels import apply_modality_lut, apply_voi_lut
 
+from dicomweb_server.dicom.rendering import media
 from tests import corpus
 from tests.web.retrieving import Door, door, parts
 
@@ -283,8 +284,21 @@ async def test_a_picture_is_drawn_once_for_all_who_ask(tmp_path: Path) -> None:
         assert pictures == {first.content}
         again = await held.get(held.at(CT) + "/rendered?viewport=40,40", "image/png")
         assert (again.content, len(kept(tmp_path))) == (first.content, 1)
+        by_frame = await held.get(held.at(CT) + "/frames/1/rendered?viewport=40,40", "image/png")
+        assert (by_frame.headers["etag"], len(kept(tmp_path))) == (first.headers["etag"], 1)
         await held.get(held.at(CT) + "/rendered?viewport=41,41", "image/png")
         assert len(kept(tmp_path)) == 2
+
+
+async def test_what_an_older_version_drew_is_not_taken_for_the_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with door(tmp_path, CT) as held:
+        for level in ("/rendered", "/frames/1/rendered", "/thumbnail"):
+            older = await held.get(held.at(CT) + level, "image/png")
+            monkeypatch.setattr(media, "REVISION", media.REVISION + 1)
+            newer = await held.get(held.at(CT) + level, "image/png", if_none_match=older.headers["etag"])
+            assert newer.status_code == 200
 
 
 def kept(folder: Path) -> list[Path]:

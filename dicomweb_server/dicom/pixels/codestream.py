@@ -29,6 +29,8 @@ class Codestream:
     """
     lossless: bool | None = None
     high_throughput: bool = False
+    subsampled: bool = False
+    """A JPEG stream with fewer samples of colour than of brightness."""
 
 
 def codestream(data: bytes) -> Codestream | None:
@@ -86,6 +88,7 @@ def _jpeg_frame(data: bytes, at: int, marker: int, adobe: int | None, jfif: bool
         bits=bits,
         colour=None if near_lossless else _jpeg_colour(parts, adobe, jfif, marker in _SOF_LOSSLESS),
         lossless=None if near_lossless else marker in _SOF_LOSSLESS,
+        subsampled=len({sampling for _, sampling in parts}) > 1,
     )
 
 

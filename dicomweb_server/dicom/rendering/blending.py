@@ -11,6 +11,7 @@ from dicomweb_server.dicom.pixels.decode import decode
 from dicomweb_server.dicom.rendering.palette import spread
 from dicomweb_server.dicom.rendering.picture import Subject
 from dicomweb_server.dicom.rendering.plane import plane_of
+from dicomweb_server.dicom.rendering.request import Viewport
 from dicomweb_server.dicom.rendering.state import arranged, brightness
 from dicomweb_server.model.errors import Undecodable
 
@@ -26,8 +27,17 @@ def image_set(state: Attributes, position: str) -> Attributes:
     return next(found, Attributes({}, state.bulk))
 
 
-def blended(data: bytes, subject: Subject, over: tuple[bytes, Subject] | None, state: Attributes) -> Image.Image:
-    """The underlying frame with the other over it where that has pixels. Raises Undecodable, for colour as well."""
+def blended(
+    data: bytes,
+    subject: Subject,
+    over: tuple[bytes, Subject] | None,
+    state: Attributes,
+    viewport: Viewport | None = None,
+) -> Image.Image:
+    """The underlying frame with the other over it where that has pixels, in the viewport.
+
+    Raises Undecodable, for colour as well, and BadRequest for a picture larger than is drawn here.
+    """
     if subject.facts.pixels > _MOST_PIXELS:
         raise Undecodable(f"a frame of more than {_MOST_PIXELS} pixels is not blended")
     under = _grey(data, subject, image_set(state, UNDERLYING))[..., None]
@@ -38,7 +48,7 @@ def blended(data: bytes, subject: Subject, over: tuple[bytes, Subject] | None, s
         laid, inside = _laid(above, over[1], subject, (under.shape[0], under.shape[1]))
         colours = spread(laid, state) / 255.0
         mixed = np.where(inside[..., None], colours * opacity + under * (1.0 - opacity), mixed)
-    return arranged((mixed * 255 + 0.5).astype(np.uint8), subject, state)
+    return arranged((mixed * 255 + 0.5).astype(np.uint8), subject, state, viewport)
 
 
 def _grey(data: bytes, subject: Subject, how: Attributes) -> Reals:

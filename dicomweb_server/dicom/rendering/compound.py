@@ -1,24 +1,25 @@
 """Compound graphics as strokes (PS3.3 C.10.5.1.3; R-15).
 
-Each stroke is a line through points in the pixels of the picture. Styles and labels are not followed: white lines, as
-of the simple graphics. Which end of an arrow has the head is left open, so it is a line.
+Each stroke is a line through points in the units that are given. Which end of an arrow has the head is left open, so it
+is a line.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from dicomweb_server.dicom.dataset import Attributes
+from dicomweb_server.dicom.rendering.display import Point
 
-Point = tuple[float, float]
 Stroke = list[Point]
 
 _TYPE, _GAP, _VISIBLE = "00700294", "00700261", "00700262"
 _ANGLE, _PIVOT = "00700230", "00700273"
-_TICKS, _TICK = "00700287", "00700288"
+_TICKS, _TICK, _LABEL, _LABELLED = "00700287", "00700288", "00700289", "00700278"
 _MOST_TICKS = 500
-_TICK_LENGTH = 4.0
+_TICK_LENGTH, _LABEL_DISTANCE = 4.0, 3.0
+_WITH_TICKS = {"RULER", "AXIS"}
 _FAR = float(1 << 15)
 
 
@@ -30,6 +31,18 @@ def strokes(graphic: Attributes, points: Sequence[Point], unit: float, pivot: Po
     found = _unturned(graphic, points, unit)
     angle = math.radians(graphic.number(_ANGLE) or 0.0)
     return [[_turned(point, pivot, angle) for point in stroke] for stroke in found] if pivot and angle else found
+
+
+def tick_labels(graphic: Attributes, points: Sequence[Point], pivot: Point | None) -> list[tuple[Point, str]]:
+    """What is written beside the ticks, and where its middle is."""
+    if graphic.text(_LABELLED) != "Y" or graphic.text(_TYPE) not in _WITH_TICKS or len(points) < 2:
+        return []
+    angle = math.radians(graphic.number(_ANGLE) or 0.0)
+    found = []
+    for item, (x, y), (across, down) in _placed_ticks(graphic, *points[:2]):
+        place = (x + across * _LABEL_DISTANCE, y + down * _LABEL_DISTANCE)
+        found.append((_turned(place, pivot, angle) if pivot and angle else place, item.text(_LABEL)))
+    return found
 
 
 def _unturned(graphic: Attributes, points: Sequence[Point], unit: float) -> list[Stroke]:
@@ -50,7 +63,7 @@ def _unturned(graphic: Attributes, points: Sequence[Point], unit: float) -> list
             return _parted(_along(first, second, -_FAR), _along(first, second, _FAR), first, second, gap)
         case "CUTLINE":
             return _parted(first, second, first, second, gap)
-        case "RULER" | "AXIS":
+        case _ if kind in _WITH_TICKS:
             return [[*points], *_ticks(graphic, first, second)]
     return [[*points]]
 
@@ -94,13 +107,22 @@ def _ellipse(first: Point, second: Point) -> Stroke:
 
 def _ticks(graphic: Attributes, first: Point, second: Point) -> list[Stroke]:
     """Across the line at parts of its length."""
+    return [
+        [(x - across, y - down), (x + across, y + down)]
+        for _, (x, y), (across, down) in _placed_ticks(graphic, first, second)
+    ]
+
+
+def _placed_ticks(graphic: Attributes, first: Point, second: Point) -> Iterator[tuple[Attributes, Point, Point]]:
+    """Each tick, where it is, and half of its stroke."""
     length = math.dist(first, second)
     if not length:
-        return []
-    across = (-(second[1] - first[1]) / length * _TICK_LENGTH, (second[0] - first[0]) / length * _TICK_LENGTH)
-    places = [item.number(_TICK) for item in graphic.items(_TICKS)[:_MOST_TICKS]]
-    middles = [_along(first, second, place * length) for place in places if place is not None and 0 <= place <= 1]
-    return [[(x - across[0], y - across[1]), (x + across[0], y + across[1])] for x, y in middles]
+        return
+    half = (-(second[1] - first[1]) / length * _TICK_LENGTH, (second[0] - first[0]) / length * _TICK_LENGTH)
+    for item in graphic.items(_TICKS)[:_MOST_TICKS]:
+        place = item.number(_TICK)
+        if place is not None and 0 <= place <= 1:
+            yield item, _along(first, second, place * length), half
 
 
 def _turned(point: Point, pivot: Point, angle: float) -> Point:

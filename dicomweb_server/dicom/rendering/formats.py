@@ -16,13 +16,18 @@ from dicomweb_server.dicom.rendering.media import IMAGES
 from dicomweb_server.dicom.rendering.pace import hundredths
 from dicomweb_server.model.errors import NotAcceptable
 
+_WHOLE, _HALVED = "4:4:4", "4:2:0"
+_MOST_HALVED = 90
+"""Above this quality colours are kept in full resolution: who asks for more does not want them blurred."""
+
 
 def written(image: Image.Image, media_type: str, *, quality: int = 90, profile: bytes | None = None) -> bytes:
     """One image as a file. Raises NotAcceptable for a type this server does not write."""
     extra: dict[str, Any] = {"icc_profile": profile} if profile else {}
     match media_type:
         case "image/jpeg":
-            return _saved(image, "JPEG", quality=quality, **extra)
+            halved = _HALVED if quality <= _MOST_HALVED else _WHOLE
+            return _saved(image, "JPEG", quality=quality, subsampling=halved, **extra)
         case "image/png":
             return _saved(image, "PNG", compress_level=3, **extra)
         case "image/gif":

@@ -37,17 +37,23 @@ def render(data: bytes, subject: Subject, wanted: Rendering) -> bytes:
 
 def render_state(data: bytes, subject: Subject, state: Attributes, wanted: Rendering, frame: FrameOf) -> bytes:
     """One frame through a presentation state, scaled into the viewport (R-15). ``frame`` finds others of the image."""
-    image = framed(cut(np.asarray(shown(data, subject, state, frame)), wanted.region), wanted.viewport)
-    own = profile_in(state, subject, data)
-    return _file(annotated(image, subject.attributes, wanted.annotations), own, wanted)
+    image = shown(data, subject, state, frame, None if wanted.region else wanted.viewport)
+    return _file(_finished(image, subject, wanted), profile_in(state, subject, data), wanted)
 
 
 def render_blended(
     data: bytes, subject: Subject, over: tuple[bytes, Subject] | None, state: Attributes, wanted: Rendering
 ) -> bytes:
     """One frame with another over it, as a blending state has them (R-15)."""
-    image = framed(cut(np.asarray(blended(data, subject, over, state)), wanted.region), wanted.viewport)
-    return _file(annotated(image, subject.attributes, wanted.annotations), state.binary(_ICC), wanted)
+    image = blended(data, subject, over, state, None if wanted.region else wanted.viewport)
+    return _file(_finished(image, subject, wanted), state.binary(_ICC), wanted)
+
+
+def _finished(image: Image.Image, subject: Subject, wanted: Rendering) -> Image.Image:
+    """A region is cut from what the state shows, and scaled then (U-06)."""
+    if wanted.region is not None:
+        image = framed(cut(np.asarray(image), wanted.region), wanted.viewport)
+    return annotated(image, subject.attributes, wanted.annotations)
 
 
 def render_animated(frames: Iterable[tuple[bytes, Subject]], wanted: Rendering) -> bytes:

@@ -1,8 +1,8 @@
 """A frame as a softcopy presentation state shows it (PS3.4 N.2; R-15).
 
 Modality stage, subtraction mask, VOI and presentation stage are the state's own and stand in place of the image's;
-then shutter, overlays, what is drawn in pixels of the image, the displayed area, rotation and flip. Graphics placed on
-the display are drawn over the area.
+then shutter and overlays; then the displayed area, rotation, flip and scale; graphics and text are drawn over that, so
+that they are as fine in any size and text stands upright.
 """
 
 from __future__ import annotations
@@ -14,37 +14,36 @@ from dicomweb_server.dicom.dataset import Attributes
 from dicomweb_server.dicom.pixels.arrays import Grey, Reals
 from dicomweb_server.dicom.pixels.decode import Frame, decode
 from dicomweb_server.dicom.rendering.applicable import for_frame
+from dicomweb_server.dicom.rendering.display import display_of
 from dicomweb_server.dicom.rendering.graphics import drawn_over
 from dicomweb_server.dicom.rendering.lut import lut_of
 from dicomweb_server.dicom.rendering.modality import modality_of, significant
 from dicomweb_server.dicom.rendering.overlays import overlaid, shutter
 from dicomweb_server.dicom.rendering.palette import has_palette, spread
 from dicomweb_server.dicom.rendering.picture import Subject, picture
+from dicomweb_server.dicom.rendering.request import Viewport
 from dicomweb_server.dicom.rendering.subtraction import FrameOf, subtracted
 from dicomweb_server.dicom.rendering.voi import Ranged, voi_of
 
 _VOI, _PRESENTATION_LUT, _SHAPE = "00283110", "20500010", "20500020"
-_AREA, _SHUTTERS = "0070005A", "00189472"
+_SHUTTERS = "00189472"
 
 
-def shown(data: bytes, subject: Subject, state: Attributes, frame: FrameOf) -> Image.Image:
-    """The frame through the state; ``frame`` finds others of the image. Raises Undecodable."""
+def shown(
+    data: bytes, subject: Subject, state: Attributes, frame: FrameOf, viewport: Viewport | None = None
+) -> Image.Image:
+    """The frame through the state, in the viewport; ``frame`` finds others of the image.
+
+    Raises Undecodable, and BadRequest for a picture larger than is drawn here.
+    """
     pixels = _shuttered(_graded(data, subject, state, frame), subject, state)
-    return arranged(overlaid(pixels, subject.attributes, state, subject.number), subject, state)
+    return arranged(overlaid(pixels, subject.attributes, state, subject.number), subject, state, viewport)
 
 
-def arranged(pixels: Grey, subject: Subject, state: Attributes) -> Image.Image:
-    """What is drawn over the pixels, and the part of them that is displayed, turned and flipped."""
-    image = drawn_over(Image.fromarray(pixels), subject, state, "PIXEL")
-    image = image.crop(_area(image, subject, state))
-    image = drawn_over(image, subject, state, "DISPLAY")
-    turns = state.whole("00700042", 0) // 90 % 4
-    if turns:
-        image = image.transpose(_CLOCKWISE[turns])
-    return image.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if state.text("00700041") == "Y" else image
-
-
-_CLOCKWISE = {1: Image.Transpose.ROTATE_270, 2: Image.Transpose.ROTATE_180, 3: Image.Transpose.ROTATE_90}
+def arranged(pixels: Grey, subject: Subject, state: Attributes, viewport: Viewport | None) -> Image.Image:
+    """The part of the pixels that is displayed, turned, flipped and scaled, and what is drawn over it."""
+    display = display_of(pixels.shape[0], pixels.shape[1], subject, state, viewport)
+    return drawn_over(display.picture(pixels), subject, state, display)
 
 
 def _graded(data: bytes, subject: Subject, state: Attributes, frame: FrameOf) -> Grey:
@@ -107,16 +106,3 @@ def _shuttered(pixels: Grey, subject: Subject, state: Attributes) -> Grey:
     covered = pixels.copy()
     covered[~open_] = min(255, state.whole("00181622", 0) >> 8)
     return covered
-
-
-def _area(image: Image.Image, subject: Subject, state: Attributes) -> tuple[int, int, int, int]:
-    """The displayed area as far as it lies on the image."""
-    item = for_frame(state.items(_AREA), subject)
-    first, last = item.numbers("00700052"), item.numbers("00700053")
-    whole = (0, 0, image.width, image.height)
-    if len(first) != 2 or len(last) != 2:
-        return whole
-    left, right = sorted((int(first[0]), int(last[0])))
-    top, bottom = sorted((int(first[1]), int(last[1])))
-    box = (max(left - 1, 0), max(top - 1, 0), min(right, image.width), min(bottom, image.height))
-    return box if box[0] < box[2] and box[1] < box[3] else whole

@@ -34,12 +34,23 @@ def framed(picture: Grey, viewport: Viewport | None, pixel: float = 1.0) -> Imag
         raise BadRequest("the viewport's source region lies outside the image")
     scale = min(viewport.width / (right - x), viewport.height / (bottom - y) / pixel)
     size = (max(1, round((right - x) * scale)), max(1, round((bottom - y) * pixel * scale)))
-    if size[0] * size[1] > max(LARGEST_AREA, image.width * image.height):
-        raise BadRequest(f"an image of {size[0]} x {size[1]} is larger than this server draws")
-    filter_ = Image.Resampling.BILINEAR if scale > 1 else Image.Resampling.BOX
-    image = image.resize(size, filter_, box=(x, y, right, bottom))
+    image = scaled(image, size, (x, y, right, bottom))
     if width < 0:
         image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     if height < 0:
         image = image.transpose(Image.Transpose.FLIP_TOP_BOTTOM)
     return image
+
+
+def scaled(
+    image: Image.Image, size: tuple[int, int], box: tuple[float, float, float, float] | None = None
+) -> Image.Image:
+    """The image, or the part of it in ``box``, in this size. Raises BadRequest for one larger than is drawn here."""
+    left, top, right, bottom = box or (0, 0, *image.size)
+    if size == image.size and (left, top, right, bottom) == (0, 0, *image.size):
+        return image
+    if size[0] * size[1] > max(LARGEST_AREA, image.width * image.height):
+        raise BadRequest(f"an image of {size[0]} x {size[1]} is larger than this server draws")
+    enlarged = size[0] > right - left or size[1] > bottom - top
+    filter_ = Image.Resampling.BILINEAR if enlarged else Image.Resampling.BOX
+    return image.resize(size, filter_, box=(left, top, right, bottom))
