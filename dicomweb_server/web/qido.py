@@ -61,11 +61,11 @@ async def _search(
     warnings = [warning(base, text) for text in _remarks(asked, page)]
     if not page.matches and not (rules.empty_list and form is not Form.XML_PARTS):
         return _dressed(Response(status_code=204), warnings)
-    matches = [match.replace(BASE, base.encode()) for match in page.matches]
     if form is Form.XML_PARTS:
+        matches = [match.replace(BASE, base.encode()) for match in page.matches]
         body, media_type = await asyncio.to_thread(datasets.xml_parts, matches)
     else:
-        body, media_type = b"[" + b",".join(matches) + b"]", str(form)
+        body, media_type = (b"[" + b",".join(page.matches) + b"]").replace(BASE, base.encode()), str(form)
     return _dressed(_answer(request, body, media_type), warnings)
 
 
