@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -41,6 +41,7 @@ class Database:
         self._writing = threading.Lock()
         self._stamping = threading.Lock()
         self._stamper: Connection | None = None
+        self._read_stamp: Callable[[], int]
         try:
             with _translated():
                 migrate.to_head(self._durable, self.dialect.name)
@@ -97,7 +98,8 @@ class Database:
         with self._stamping, _translated():
             if self._stamper is None:
                 self._stamper = self._bookkeeping.connect().execution_options(isolation_level="AUTOCOMMIT")
-            return self.dialect.stamp(self._stamper)
+                self._read_stamp = self.dialect.stamp(self._stamper)
+            return self._read_stamp()
 
     def close(self) -> None:
         if os.getpid() != self._pid:

@@ -105,7 +105,8 @@ def match(wanted: Wanted, parts: Iterable[tuple[Level, bytes]], body: bytes | No
         return _whole(wanted, parts, body, nearline=nearline)
     lines: list[bytes] = []
     for level, summary in parts:
-        lines += summaries.picked(summary.split(b"\n"), wanted.tags[level])
+        pick = summaries.picked if level is wanted.level else _shared
+        lines += pick(summary, wanted.tags[level])
     if wanted.from_metadata and body is not None:
         dataset = orjson.loads(body)
         places = {private.located(dataset, int(tag, 16), wanted.creators) for tag in wanted.from_metadata}
@@ -117,6 +118,10 @@ def match(wanted: Wanted, parts: Iterable[tuple[Level, bytes]], body: bytes | No
     if wanted.pruned:
         lines = [_pruned(line, wanted.pruned[line[1:9]]) if line[1:9] in wanted.pruned else line for line in lines]
     return _joined(lines, nearline=nearline)
+
+
+_shared = lru_cache(maxsize=64)(summaries.picked)
+"""Of a level above: the same series stands in the match of each of its instances."""
 
 
 def _whole(wanted: Wanted, parts: Iterable[tuple[Level, bytes]], body: bytes | None, *, nearline: bool) -> bytes:

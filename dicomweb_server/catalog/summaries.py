@@ -6,7 +6,7 @@ holds no raw line feed, so a search picks lines by their first bytes and joins t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -159,8 +159,8 @@ def _text(value: object) -> str:
     return "" if value is None else str(value)
 
 
-def picked(lines: Iterable[bytes], wanted: frozenset[bytes]) -> list[bytes]:
-    return [line for line in lines if line[1:9] in wanted]
+def picked(summary: bytes, wanted: frozenset[bytes]) -> list[bytes]:
+    return [line for line in summary.split(b"\n") if line[1:9] in wanted]
 
 
 def line(tag: str, attribute: DicomJson) -> bytes:

@@ -151,8 +151,12 @@ class FragmentedFrames(FrameIndex):
 
     def spans(self, number: int) -> tuple[Span, ...]:
         self._check(number)
-        places = range(self.firsts[number - 1], self.firsts[number])
-        return tuple(Span(self.starts[place], self.lengths[place]) for place in places)
+        first, end = self.firsts[number - 1], self.firsts[number]
+        return tuple([Span(self.starts[place], self.lengths[place]) for place in range(first, end)])
+
+    def size(self, number: int) -> int:
+        self._check(number)
+        return sum(self.lengths[self.firsts[number - 1] : self.firsts[number]])
 
     def encode(self) -> bytes:
         simple = isinstance(self.firsts, range)

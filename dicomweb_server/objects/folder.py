@@ -23,11 +23,17 @@ from dicomweb_server.objects.durable import sync_files, sync_folders, translated
 BLOCK = 1 << 20
 """Bytes per chunk of a stream."""
 
+AT_ONCE = 8 << 20
+"""Bytes up to which what is in memory is copied in the event loop: a thread costs more than the copy of a frame."""
+
 STAGING = ".staging"
+_NO_NAMES = frozenset({"", ".", ".."})
 
 _PATIENCE = 20
 """How often a folder is made anew that another process takes away again."""
 
+_PROBES = [bytearray(1)]
+_NOT_NOW = frozenset({errno.EAGAIN, errno.EOPNOTSUPP, errno.EINVAL})
 _NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS})
 
 
@@ -36,6 +42,7 @@ class FolderStore:
 
     def __init__(self, root: Path) -> None:
         self._root = root.absolute()
+        self._below = f"{self._root}/"
         self._staging = self._root / STAGING
         self._folders = threading.Lock()
         """Held while a folder is made for a file, or taken away for being empty."""
@@ -110,24 +117,34 @@ class FolderStore:
                     with suppress(NotFound):
                         yield self.stat(key)
 
-    def local(self, key: str) -> str | None:
-        return str(self._path(key))
+    def local(self, key: str) -> str:
+        parts = key.split("/")
+        if parts[0] == STAGING or not _NO_NAMES.isdisjoint(parts):
+            raise ValueError(f"not an object key: {key[:80]!r}")
+        return f"{self._below}{key}"
 
     async def read(self, key: str, span: Span | None = None) -> bytes:
-        return await asyncio.to_thread(self._read, key, span)
+        descriptor = self._open(key)
+        try:
+            if span is None:
+                span = Span(0, os.fstat(descriptor).st_size)
+            return await _some(descriptor, span.start, span.end)
+        except OSError as error:
+            raise translated(error) from error
+        finally:
+            os.close(descriptor)
 
     async def stream(self, key: str, span: Span | None = None) -> AsyncIterator[bytes]:
-        descriptor = await asyncio.to_thread(self._open, key)
+        descriptor = self._open(key)
         try:
             start = span.start if span else 0
-            left = span.length if span else os.fstat(descriptor).st_size
-            while left > 0:
-                block = await asyncio.to_thread(os.pread, descriptor, min(left, BLOCK), start)
+            end = span.end if span else os.fstat(descriptor).st_size
+            while start < end:
+                block = await _some(descriptor, start, min(start + BLOCK, end))
                 if not block:
                     return
                 yield block
                 start += len(block)
-                left -= len(block)
         finally:
             os.close(descriptor)
 
@@ -138,10 +155,7 @@ class FolderStore:
         """Nothing is held open."""
 
     def _path(self, key: str) -> Path:
-        parts = key.split("/")
-        if any(part in ("", ".", "..") for part in parts) or parts[0] == STAGING:
-            raise ValueError(f"not an object key: {key[:80]!r}")
-        return self._root / key
+        return Path(self.local(key))
 
     def _place(self, staged: Path, path: Path) -> None:
         try:
@@ -174,30 +188,40 @@ class FolderStore:
 
     def _open(self, key: str) -> int:
         try:
-            return os.open(self._path(key), os.O_RDONLY | os.O_CLOEXEC)
+            return os.open(self.local(key), os.O_RDONLY | os.O_CLOEXEC)
         except (FileNotFoundError, NotADirectoryError):
             raise NotFound(f"no object {key}") from None
         except OSError as error:
             raise translated(error) from error
 
-    def _read(self, key: str, span: Span | None) -> bytes:
-        descriptor = self._open(key)
-        try:
-            size = os.fstat(descriptor).st_size
-            start = span.start if span else 0
-            end = min(span.end, size) if span else size
-            pieces = []
-            while start < end:
-                piece = os.pread(descriptor, end - start, start)
-                if not piece:
-                    break
-                pieces.append(piece)
-                start += len(piece)
-            return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        except OSError as error:
-            raise translated(error) from error
-        finally:
-            os.close(descriptor)
+
+async def _some(descriptor: int, start: int, end: int) -> bytes:
+    """The bytes there are from ``start`` to ``end``; in a thread only where a disk may have to be waited for."""
+    if end - start <= AT_ONCE and _is_in_memory(descriptor, start, end):
+        return _all(descriptor, start, end)
+    return await asyncio.to_thread(_all, descriptor, start, end)
+
+
+def _is_in_memory(descriptor: int, start: int, end: int) -> bool:
+    """Whether both ends are, which tells of the rest: files are read ahead and written whole."""
+    try:
+        first = os.preadv(descriptor, _PROBES, start, os.RWF_NOWAIT)
+        return first == 1 == os.preadv(descriptor, _PROBES, end - 1, os.RWF_NOWAIT)
+    except OSError as error:
+        if error.errno in _NOT_NOW:
+            return False
+        raise
+
+
+def _all(descriptor: int, start: int, end: int) -> bytes:
+    pieces = []
+    while start < end:
+        piece = os.pread(descriptor, end - start, start)
+        if not piece:
+            break
+        pieces.append(piece)
+        start += len(piece)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 def _move(draft: Path, path: Path) -> None:

@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp
 
-from dicomweb_server.model.errors import DicomwebError
 from dicomweb_server.web import (
     api,
     bulk,
@@ -67,9 +66,19 @@ class WebOptions:
     """Folder of an installed viewer (the ``dist`` of OHIF)."""
 
 
+class _Application(Starlette):
+    """Without the two layers Starlette puts around its own: ``Envelope`` answers every error, and layers cost time."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        app: ASGIApp = self.router
+        for layer in reversed(self.user_middleware):
+            app = layer.cls(app, *layer.args, **layer.kwargs)
+        return app
+
+
 def make_app(services: Services, *, options: WebOptions | None = None) -> Starlette:
     options = options or WebOptions()
-    app = Starlette(
+    app = _Application(
         routes=[*dicomweb(options), *around()],
         middleware=[
             Middleware(Cors, rules=options.cors),
@@ -77,7 +86,6 @@ def make_app(services: Services, *, options: WebOptions | None = None) -> Starle
             *([Middleware(Authentication, keys=options.keys)] if options.keys is not None else []),
             Middleware(NoTrailingSlash, root=options.address.root),
         ],
-        exception_handlers={DicomwebError: problems.of_error, HTTPException: problems.of_routing},
     )
     app.router.redirect_slashes = False
     app.state.services = services

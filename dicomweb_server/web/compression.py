@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from isal import igzip
 
@@ -15,8 +16,13 @@ _MEMBER = re.compile(r"\s*([A-Za-z0-9*_-]+)\s*(?:;\s*q\s*=\s*([01](?:\.\d{0,3})?
 
 def takes_gzip(accept_encoding: str) -> bool:
     """Whether ``gzip`` has a weight above 0; ``*`` stands for it where it is not named (RFC 9110 12.5.3)."""
+    return _takes_gzip(accept_encoding[:1000])
+
+
+@lru_cache(maxsize=1024)
+def _takes_gzip(accept_encoding: str) -> bool:
     weights: dict[str, float] = {}
-    for member in accept_encoding[:1000].split(","):
+    for member in accept_encoding.split(","):
         found = _MEMBER.fullmatch(member)
         if found is not None:
             weights[found[1].lower()] = float(found[2] or 1)

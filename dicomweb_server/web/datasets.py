@@ -6,13 +6,14 @@ import hashlib
 import re
 from collections.abc import Sequence
 from enum import StrEnum
+from functools import lru_cache
 
 import orjson
 from starlette.requests import Request
 
 from dicomweb_server.dicom.xmlmodel import to_xml
 from dicomweb_server.model.errors import BadRequest, NotAcceptable
-from dicomweb_server.web import params
+from dicomweb_server.web import caching, params
 from dicomweb_server.web.mediatypes import ContentType, content_type, members
 from dicomweb_server.web.services import services_of
 
@@ -34,32 +35,35 @@ _NAMED = {
     "text/json": Form.PLAIN_JSON,
     "application/dicom+xml": Form.XML,
 }
+LONGEST = 8192
+"""Characters of what is accepted that are looked at."""
 _Q = re.compile(r"0(\.\d{0,3})?|1(\.0{0,3})?")
 
 
-def form(request: Request, offered: Sequence[Form]) -> Form:
+def form(request: Request, offered: tuple[Form, ...]) -> Form:
     """The best of ``offered``; the first is what a wildcard means (C-26). Raises NotAcceptable, BadRequest.
 
     The ``accept`` parameter goes before the header (C-21); what cannot be understood in either is passed over (C-25).
     """
-    asked = params.single(request, "accept")
-    header = request.headers.get("accept")
+    asked = params.single(request, "accept") if b"accept" in request.scope["query_string"] else None
+    header = caching.field(request, b"accept")
     if header is None and not (asked and asked.value) and services_of(request).strict_accept:
         raise NotAcceptable("the request has no Accept header", available=tuple(offered))
     if asked is not None and "*" in asked.value:
         raise BadRequest("the accept parameter takes no wildcards")
-    chosen = _best(asked.value, offered) if asked is not None else None
-    chosen = chosen or _best("*/*" if header is None else header, offered)
+    chosen = _best(asked.value[:LONGEST], offered) if asked is not None else None
+    chosen = chosen or _best("*/*" if header is None else header[:LONGEST], offered)
     if chosen is None:
         raise NotAcceptable("none of the accepted types can be given here", available=tuple(offered))
     return chosen
 
 
-def _best(accepts: str, offered: Sequence[Form]) -> Form | None:
+@lru_cache(maxsize=1024)
+def _best(accepts: str, offered: tuple[Form, ...]) -> Form | None:
     """By weight, then as listed; what a member names does not fall under a wildcard too (RFC 9110 12.5.1)."""
     named: dict[Form, float] = {}
     weights: dict[Form, float] = {}
-    for member in (content_type(text) for text in members(accepts[:8192])):
+    for member in (content_type(text) for text in members(accepts)):
         meant = _meant(member, offered) if member is not None else None
         weight = _weight(member) if member is not None else None
         if member is not None and meant is not None and weight is not None and meant in offered:

@@ -1,4 +1,4 @@
-"""Around every answer: a request id, the headers always there, its figures, and 500 for what nobody foresaw."""
+"""Around every answer: a request id, the headers always there, its figures, and errors as answers."""
 
 from __future__ import annotations
 
@@ -55,12 +55,14 @@ class Envelope:
         try:
             await self.app(scope, receive, enveloped)
         except Exception as error:
-            # Only the kind of error and its place: a message may quote what was read from a file.
-            _log.error("request %s failed: %s at %s", name, type(error).__name__, _place(error))
-            if started:
-                return
-            detail = f"something went wrong here; the log has it under request {name}"
-            await problems.problem(Request(scope), 500, detail)(scope, receive, enveloped)
+            answer = None if started else problems.answer_to(Request(scope), error)
+            if answer is None:
+                # Only the kind of error and its place: a message may quote what was read from a file.
+                _log.error("request %s failed: %s at %s", name, type(error).__name__, _place(error))
+                detail = f"something went wrong here; the log has it under request {name}"
+                answer = problems.problem(Request(scope), 500, detail)
+            if not started:
+                await answer(scope, receive, enveloped)
         finally:
             measured.ended(scope["method"], name)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass, field
+from functools import lru_cache
 
+from prometheus_client import Counter, Histogram
 from starlette.types import Scope
 
 from dicomweb_server import metrics
@@ -32,9 +34,10 @@ class Measured:
 
     def ended(self, method: str, request_id: str) -> None:
         """Neither path nor query are written down: they may hold names (H-26)."""
-        metrics.REQUESTS.labels(self.transaction, str(self.status)).inc()
-        metrics.FIRST_BYTE.labels(self.transaction).observe(self._first_byte)
-        metrics.SENT.labels(self.transaction).inc(self.sent)
+        requests, first_byte, sent = _figures(self.transaction, self.status)
+        requests.inc()
+        first_byte.observe(self._first_byte)
+        sent.inc(self.sent)
         if log.isEnabledFor(logging.INFO):
             seconds = time.perf_counter() - self._begun
             facts = {"request": request_id, "transaction": self.transaction, "status": self.status}
@@ -44,6 +47,16 @@ class Measured:
                 "first_byte_seconds": round(self._first_byte, 6),
             }
             log.info("%s %s %d", method, self.transaction, self.status, extra=facts)
+
+
+@lru_cache(maxsize=1024)
+def _figures(transaction: str, status: int) -> tuple[Counter, Histogram, Counter]:
+    """Of one kind of request and answer, so that no label is looked up for each."""
+    return (
+        metrics.REQUESTS.labels(transaction, str(status)),
+        metrics.FIRST_BYTE.labels(transaction),
+        metrics.SENT.labels(transaction),
+    )
 
 
 def measured(scope: Scope) -> Measured:

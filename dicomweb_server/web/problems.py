@@ -48,20 +48,17 @@ def status_of(error: DicomwebError) -> int:
     return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
 
 
-async def of_error(request: Request, error: Exception) -> Response:
-    """The answer to an error of ours; an exception handler of Starlette."""
-    assert isinstance(error, DicomwebError)
+def answer_to(request: Request, error: Exception) -> Response | None:
+    """The answer to an error of ours, or to what the route table refuses; None to what nobody foresaw."""
+    if isinstance(error, HTTPException):
+        return problem(request, error.status_code, _ROUTING.get(error.status_code, error.detail), headers=error.headers)
+    if not isinstance(error, DicomwebError):
+        return None
     headers = {}
     if isinstance(error, NotReady | OutOfResources):
         headers["retry-after"] = str(max(1, math.ceil(error.retry_after)))
     available = error.available if isinstance(error, NotAcceptable | UnsupportedMedia) else ()
     return problem(request, status_of(error), str(error), headers=headers, available=available)
-
-
-async def of_routing(request: Request, error: Exception) -> Response:
-    """The answer to a path or method that is not in the route table."""
-    assert isinstance(error, HTTPException)
-    return problem(request, error.status_code, _ROUTING.get(error.status_code, error.detail), headers=error.headers)
 
 
 async def nothing(request: Request) -> Response:

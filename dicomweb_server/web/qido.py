@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from dicomweb_server.model.query import Level, Page
 from dicomweb_server.model.records import BASE
-from dicomweb_server.web import address, compression, datasets, params, search_request
+from dicomweb_server.web import address, caching, compression, datasets, params, search_request
 from dicomweb_server.web.datasets import Form
 from dicomweb_server.web.headers import warning
 from dicomweb_server.web.search_request import Asked, SearchRules
@@ -61,11 +61,11 @@ async def _search(
     warnings = [warning(base, text) for text in _remarks(asked, page)]
     if not page.matches and not (rules.empty_list and form is not Form.XML_PARTS):
         return _dressed(Response(status_code=204), warnings)
-    matches = [match.replace(BASE, base.encode()) for match in page.matches]
     if form is Form.XML_PARTS:
+        matches = [match.replace(BASE, base.encode()) for match in page.matches]
         body, media_type = await asyncio.to_thread(datasets.xml_parts, matches)
     else:
-        body, media_type = b"[" + b",".join(matches) + b"]", str(form)
+        body, media_type = (b"[" + b",".join(page.matches) + b"]").replace(BASE, base.encode()), str(form)
     return _dressed(_answer(request, body, media_type), warnings)
 
 
@@ -88,7 +88,7 @@ def _remarks(asked: Asked, page: Page) -> list[str]:
 
 def _answer(request: Request, body: bytes, media_type: str) -> Response:
     headers = {"content-type": media_type}
-    if len(body) >= compression.SMALLEST and compression.takes_gzip(request.headers.get("accept-encoding", "")):
+    if len(body) >= compression.SMALLEST and compression.takes_gzip(caching.field(request, b"accept-encoding") or ""):
         body = compression.gzipped(body)
         headers["content-encoding"] = "gzip"
     headers["etag"] = f'"{hashlib.blake2b(body, digest_size=16).hexdigest()}"'

@@ -112,7 +112,7 @@ async def metadata(request: Request) -> ASGIApp:
     base = address.public_base(request)
     retrieving = services_of(request).metadata
     in_part = caching.field(request, b"range") is not None  # which is of the plain document (H-22)
-    gzip = not in_part and compression.takes_gzip(request.headers.get("accept-encoding", ""))
+    gzip = not in_part and compression.takes_gzip(caching.field(request, b"accept-encoding") or "")
     etag = etag_of(await retrieving.identity(scope), base, form, gzip=gzip)
     quoted = f'"{etag}"'
     if caching.is_known(request, quoted):

@@ -19,7 +19,7 @@ from dicomweb_server.model.records import LOCAL, Principal
 from dicomweb_server.web.app import WebOptions
 from dicomweb_server.web.cors import CorsRules
 from dicomweb_server.web.envelope import Envelope
-from dicomweb_server.web.problems import of_error
+from dicomweb_server.web.problems import answer_to
 from dicomweb_server.web.resource import Resource
 from tests.web import making
 
@@ -117,7 +117,8 @@ async def test_a_malformed_uid_is_a_bad_request(uid: str) -> None:
     ],
 )
 async def test_every_error_has_its_status(error: errors.DicomwebError, status: int) -> None:
-    answer = await of_error(Request({"type": "http", "headers": []}), error)
+    answer = answer_to(Request({"type": "http", "headers": []}), error)
+    assert answer is not None
     assert answer.status_code == status
     assert ("retry-after" in answer.headers) == (status == 503)
     assert (b"a/b" in bytes(answer.body)) == (status in (406, 415))
