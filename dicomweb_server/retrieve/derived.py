@@ -14,9 +14,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from dicomweb_server.model.records import Span
-from dicomweb_server.retrieve.frames import read_now
-
 _LOCKS = 256
 _FULL = 0.9
 """Part of the bound that is left after the longest unused went."""
@@ -42,7 +39,7 @@ class Derived:
 
     async def read(self, key: str, make: Callable[[], Awaitable[bytes]]) -> bytes:
         """The bytes of ``key``, made when they are not here. What ``make`` raises comes through, and is not kept."""
-        made: bytes | None = _read_now(self._path(key))
+        made: bytes | None = await asyncio.to_thread(_read, self._path(key))
         if made is not None:
             return made
 
@@ -132,14 +129,13 @@ class Derived:
         return self._folder / name[:2] / name
 
 
-def _read_now(path: Path) -> bytes | None:
-    """What lies there, which counts as used now; None where it does not, or only a disk could tell."""
+def _read(path: Path) -> bytes | None:
+    """What lies there, which counts as used now; None where it does not."""
     try:
         os.utime(path)
-        size = path.stat().st_size
+        return path.read_bytes()
     except FileNotFoundError:
         return None
-    return read_now(str(path), (Span(0, size),))
 
 
 def _used(path: Path) -> bool:

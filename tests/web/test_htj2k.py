@@ -132,7 +132,7 @@ def test_it_leaves_the_cache_with_its_instance(tmp_path: Path) -> None:
         Preprocess(holding.objects, holding.catalog, HerePool(), htj2k=True)([Ticket(Kind.PREPROCESS, key)])
         version = holding.catalog.holdings.version(key)
         path = holding.objects.local(layout.htj2k(key, version.version))
-        assert path is not None and Path(path).is_file()
+        assert Path(path).is_file()
         evict = Evict(holding.objects, holding.catalog.caching, MemorySignals(), sleep=lambda _: None)
         assert evict.purge(series) == 1
         assert not Path(path).exists()
