@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 _KEPT_MEMORY = 64 << 20
 """A few decoded frames, so that drawing the next one faults nothing in."""
 
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What came of one call."""
