@@ -9,15 +9,15 @@ M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3
 OPEN_FILES = 65536
 
 
-def keep_freed_memory() -> None:
+def keep_freed_memory(most: int = 256 << 20) -> None:
     """Stop glibc from giving a frame's memory back after each frame: faulting it in again costs more than sending it.
 
-    Other C libraries have no mallopt and are left alone.
+    At most ``most`` bytes stay. Other C libraries have no mallopt and are left alone.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(M_MMAP_THRESHOLD, 32 << 20)
-        mallopt(M_TRIM_THRESHOLD, 256 << 20)
+        mallopt(M_TRIM_THRESHOLD, most)
         mallopt(M_TOP_PAD, 16 << 20)
 
 

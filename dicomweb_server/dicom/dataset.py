@@ -5,11 +5,9 @@ from __future__ import annotations
 import base64
 import binascii
 import math
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any
-
-from dicomweb_server.model.records import DicomJson
 
 
 def no_bulk(_uri: str) -> bytes | None:
@@ -20,7 +18,7 @@ def no_bulk(_uri: str) -> bytes | None:
 class Attributes:
     """One data set or item. ``bulk`` finds the bytes behind a BulkDataURI; None where they cannot be had."""
 
-    data: DicomJson
+    data: MutableMapping[str, Any]
     bulk: Callable[[str], bytes | None] = no_bulk
 
     def __contains__(self, tag: str) -> bool:

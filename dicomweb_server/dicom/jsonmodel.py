@@ -7,11 +7,11 @@ import re
 import struct
 from array import array
 from binascii import b2a_base64
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, MutableMapping
 from typing import Any
 
 from dicomweb_server.dicom import charset
-from dicomweb_server.dicom.elements import DataSet, Element, Fragments
+from dicomweb_server.dicom.elements import DataSet, Element, Fragments, find
 from dicomweb_server.dicom.tags import HEX, PIXEL_TAGS, SPECIFIC_CHARACTER_SET
 from dicomweb_server.model.records import DicomJson
 
@@ -278,6 +278,49 @@ _CONVERT: dict[str, _Convert] = {
     "FL": _floats,
     "AT": _tags,
 }
+
+
+class Unwritten(MutableMapping[str, Any]):
+    """A data set in the DICOM JSON model of which each element is written when it is first asked for.
+
+    For whoever needs a dozen elements of a hundred.
+    """
+
+    __slots__ = ("_elements", "_writer")
+
+    def __init__(self, elements: DataSet, *, little_endian: bool) -> None:
+        self._elements: dict[str, Any] = {
+            HEX.get(element.tag) or f"{element.tag:08X}": element for element in elements if element.tag >= 0x00040000
+        }
+        named = find(elements, SPECIFIC_CHARACTER_SET)
+        text = named.value if named is not None else None
+        codec = charset.charset_of(text) if isinstance(text, bytes) and text else charset.DEFAULT
+        self._writer = Writer("", codec, little=little_endian)
+
+    def __getitem__(self, key: str) -> Any:
+        found = self._elements[key]
+        if isinstance(found, Element):
+            (found,) = self._writer.data_set([found]).values()
+            self._elements[key] = found
+        return found
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self._elements[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        del self._elements[key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._elements
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return self[key] if key in self._elements else default
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._elements)
+
+    def __len__(self) -> int:
+        return len(self._elements)
 
 
 def data_set_json(elements: DataSet, prefix: str, *, little_endian: bool) -> DicomJson:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from dicomweb_server.dicom.dataset import Attributes
 from dicomweb_server.dicom.frames import FrameIndex, NativeFrames
 from dicomweb_server.dicom.framing import frame_index
-from dicomweb_server.dicom.jsonmodel import data_set_json
+from dicomweb_server.dicom.jsonmodel import Unwritten
 from dicomweb_server.dicom.pixels.facts import image_facts
 from dicomweb_server.dicom.reading import opened
 from dicomweb_server.dicom.rendering.picture import Subject
@@ -66,7 +66,7 @@ def stored(source: Source) -> Stored:
     index = frame_index(walked, file.stream, file.syntax)
     native = isinstance(index, NativeFrames) and file.syntax.encapsulated
     return Stored(
-        attributes=Attributes(data_set_json(walked.elements, "", little_endian=walked.little_endian)),
+        attributes=Attributes(Unwritten(walked.elements, little_endian=walked.little_endian)),
         transfer_syntax=EXPLICIT_LE if native else file.head.transfer_syntax,
         index=index,
         stream=file.stream,

@@ -13,10 +13,14 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from dicomweb_server import limits
 from dicomweb_server.model.errors import BackendFailed, DicomwebError
 from dicomweb_server.pool import base
 
 log = logging.getLogger(__name__)
+
+_KEPT_MEMORY = 64 << 20
+"""A few decoded frames, so that drawing the next one faults nothing in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,7 @@ def main(pipe: Connection, memory: int, idle_seconds: float) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # What pydicom warns of, it quotes: that is no business of a log
     warnings.simplefilter("ignore")
+    limits.keep_freed_memory(_KEPT_MEMORY)
     _limit(memory)
     base.listeners.append(lambda: pipe.send_bytes(b""))
     while pipe.poll(idle_seconds):

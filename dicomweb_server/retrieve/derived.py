@@ -17,6 +17,9 @@ from pathlib import Path
 _LOCKS = 256
 _FULL = 0.9
 """Part of the bound that is left after the longest unused went."""
+_COUNTED_SECONDS = 60.0
+"""What was used so lately is not marked as used again."""
+_PROBE = [bytearray(1)]
 _LOOK = 16
 """The folder is measured anew when this part of its bound was written since."""
 _DRAFT_SECONDS = 3600.0
@@ -39,7 +42,7 @@ class Derived:
 
     async def read(self, key: str, make: Callable[[], Awaitable[bytes]]) -> bytes:
         """The bytes of ``key``, made when they are not here. What ``make`` raises comes through, and is not kept."""
-        made: bytes | None = await asyncio.to_thread(_read, self._path(key))
+        made = await _held(self._path(key))
         if made is not None:
             return made
 
@@ -56,13 +59,21 @@ class Derived:
                 return await asyncio.to_thread(path.read_bytes)
         return await make()
 
+    async def ready(self, key: str, make: Callable[[], Awaitable[bytes]]) -> None:
+        """``read`` for later: on return they are made."""
+
+        async def fill(draft: Path) -> None:
+            await asyncio.to_thread(draft.write_bytes, await make())
+
+        await self.path(key, fill)
+
     async def has(self, key: str) -> bool:
         return await asyncio.to_thread(_used, self._path(key))
 
     async def path(self, key: str, fill: Callable[[Path], Awaitable[None]]) -> Path:
         """The file of ``key``; ``fill`` writes it when it is not here. Open it at once: it may leave when unused."""
         path = self._path(key)
-        if await asyncio.to_thread(_used, path):
+        if _used(path):
             return path
         task = self._making.get(key)
         if task is None:
@@ -73,7 +84,7 @@ class Derived:
 
     async def _made(self, key: str, path: Path, fill: Callable[[Path], Awaitable[None]]) -> Path:
         async with self._alone(path):
-            if await asyncio.to_thread(_used, path):
+            if _used(path):
                 return path  # another process was first
             draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
             try:
@@ -129,13 +140,29 @@ class Derived:
         return self._folder / name[:2] / name
 
 
-def _read(path: Path) -> bytes | None:
-    """What lies there, which counts as used now; None where it does not."""
+async def _held(path: Path) -> bytes | None:
+    """What is in a file; None where there is none. In a thread only where a disk may have to be waited for."""
     try:
-        os.utime(path)
-        return path.read_bytes()
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
+    try:
+        facts = os.fstat(descriptor)
+        if facts.st_mtime < time.time() - _COUNTED_SECONDS:
+            os.utime(descriptor)
+        if _is_in_memory(descriptor, facts.st_size):
+            return os.pread(descriptor, facts.st_size, 0)
+        return await asyncio.to_thread(os.pread, descriptor, facts.st_size, 0)
+    finally:
+        os.close(descriptor)
+
+
+def _is_in_memory(descriptor: int, size: int) -> bool:
+    """Whether the end is, which tells of the rest: files are read ahead and written whole."""
+    try:
+        return size == 0 or os.preadv(descriptor, _PROBE, size - 1, os.RWF_NOWAIT) == 1
+    except OSError:
+        return False
 
 
 def _used(path: Path) -> bool:

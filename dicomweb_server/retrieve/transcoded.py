@@ -32,8 +32,11 @@ class TranscodedForms:
 
     async def frame(self, held: Held, number: int, syntax: str) -> bytes:
         """One frame in ``syntax``. Raises NotFound, NotAcceptable, Undecodable."""
-        key = f"frame {held.version.version} {held.key.instance} {number} {syntax}"
-        return await self.kept.read(key, partial(self._frame, held, number, syntax))
+        return await self.kept.read(_of_frame(held, number, syntax), partial(self._frame, held, number, syntax))
+
+    async def frame_ready(self, held: Held, number: int, syntax: str) -> None:
+        """Make what ``frame`` is to give. Raises as it does."""
+        await self.kept.ready(_of_frame(held, number, syntax), partial(self._frame, held, number, syntax))
 
     async def preferred(self, held: Held) -> TransferSyntax:
         """What ``*`` gives: as it is stored, unless the site prefers the form that is kept beside it."""
@@ -74,6 +77,10 @@ class TranscodedForms:
             return found
         (made,) = await self.rendered.run(held, drawing.transcoded, (number,), syntax)
         return made
+
+
+def _of_frame(held: Held, number: int, syntax: str) -> str:
+    return f"frame {held.version.version} {held.key.instance} {number} {syntax}"
 
 
 def _instance(held: Held, syntax: str) -> str:

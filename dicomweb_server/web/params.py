@@ -6,8 +6,9 @@ Starlette, which decodes first.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
 from starlette.requests import Request
@@ -47,19 +48,29 @@ def decoded(raw: str) -> str:
     return text
 
 
-def parameters(request: Request) -> list[Parameter]:
+def parameters(request: Request) -> tuple[Parameter, ...]:
     """Every parameter of the query string in order; empty ones are passed over. Raises BadRequest."""
-    query = request.scope.get("query_string", b"")
+    return parameters_of(request.scope.get("query_string", b""))
+
+
+@lru_cache(maxsize=256)
+def parameters_of(query: bytes) -> tuple[Parameter, ...]:
+    """The same of a query string by itself."""
     fields = [field for field in query.decode("latin-1").split("&") if field]
     if len(fields) > MAX_PARAMETERS:
         raise BadRequest(f"more than {MAX_PARAMETERS} query parameters")
     pairs = (field.partition("=") for field in fields)
-    return [Parameter(decoded(name), raw) for name, _, raw in pairs]
+    return tuple(Parameter(decoded(name), raw) for name, _, raw in pairs)
 
 
 def single(request: Request, name: str) -> Parameter | None:
     """The one parameter called ``name``, or None. Raises BadRequest when it is repeated."""
-    found = [parameter for parameter in parameters(request) if parameter.name == name]
+    return single_of(parameters(request), name)
+
+
+def single_of(given: Sequence[Parameter], name: str) -> Parameter | None:
+    """The same of parameters that were read before."""
+    found = [parameter for parameter in given if parameter.name == name]
     if len(found) > 1:
         raise BadRequest(f"{name} is given {len(found)} times")
     return found[0] if found else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from starlette.requests import Request
@@ -26,7 +27,13 @@ _FUNCTIONS = {
 
 def rendering(request: Request, media_type: str) -> tuple[Rendering, tuple[str, ...]]:
     """What is to be drawn, and the annotations asked for that are not known (R-05). Raises BadRequest."""
-    given = {each.name: each for name in _RULES if (each := params.single(request, name)) is not None}
+    return _rendering(request.scope["query_string"], media_type)
+
+
+@lru_cache(maxsize=256)
+def _rendering(query: bytes, media_type: str) -> tuple[Rendering, tuple[str, ...]]:
+    asked = params.parameters_of(query)
+    given = {each.name: each for name in _RULES if (each := params.single_of(asked, name)) is not None}
     read = {name: rule(given[name]) for name, rule in _RULES.items() if name in given}
     annotations, unknown = read.get("annotation", (frozenset(), ()))
     profile = read.get("iccprofile", Profile.NO)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from dicomweb_server.dicom.rendering.media import IMAGES, REPORTS
 from dicomweb_server.retrieve.rendered import DOCUMENTS, Nature, nature_of
@@ -32,6 +33,7 @@ def offered(held: Held) -> tuple[str, ...]:
     return ()
 
 
+@lru_cache(maxsize=1024)
 def of_one(accepted: Accepted, types: tuple[str, ...]) -> Form | None:
     """For a single image or document; ``*/*`` means alone."""
     for each in accepted.ranges:

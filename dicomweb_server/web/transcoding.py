@@ -44,7 +44,7 @@ async def pixels(request: Request, held: Held, wanted: Accepted, *, parts: int, 
         if is_stored(held, form):
             return form
         try:
-            await made.frame(held, frame, form.syntax)
+            await made.frame_ready(held, frame, form.syntax)
         except NotAcceptable as error:
             refused |= {form.syntax}
             reason = error

@@ -15,6 +15,7 @@ PACKAGE = Path(dicomweb_server.__file__).parent
 FLOORS = {
     "model": 0,
     "metrics": 0,
+    "limits": 0,
     "dicom": 1,
     "objects": 2,
     "catalog": 2,

@@ -121,7 +121,7 @@ def queries() -> dict[str, Query]:
     return found
 
 
-def _parameters(query: str) -> list[params.Parameter]:
+def _parameters(query: str) -> tuple[params.Parameter, ...]:
     return params.parameters(Request({"type": "http", "query_string": query.encode(), "headers": []}))
 
 

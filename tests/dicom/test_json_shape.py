@@ -11,6 +11,8 @@ from typing import Any
 import orjson
 import pytest
 
+from dicomweb_server.dicom.jsonmodel import Unwritten, data_set_json
+from dicomweb_server.dicom.reading import opened
 from dicomweb_server.dicom.source import BytesSource
 from tests import corpus
 from tests.dicom.reading_files import metadata_of
@@ -95,3 +97,11 @@ def wrong_value(vr: str, value: Any, where: str) -> Iterator[str]:
         yield f"{where}: {value!r} of a {vr} (J-05)"
     elif isinstance(value, int) and vr in ("SV", "UV") and abs(value) > SAFE:
         yield f"{where}: {value} (J-08)"
+
+
+def test_elements_written_one_at_a_time_are_those_of_the_whole() -> None:
+    for name in FILES:
+        file = opened(BytesSource(corpus.file(name)))
+        walked = file.walk()
+        whole = data_set_json(walked.elements, "", little_endian=walked.little_endian)
+        assert dict(Unwritten(walked.elements, little_endian=walked.little_endian)) == whole, name

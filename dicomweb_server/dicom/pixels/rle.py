@@ -25,11 +25,10 @@ def decode_rle(data: bytes, facts: ImageFacts) -> Cells:
     width = facts.cell.itemsize
     if len(segments) != width * facts.samples:
         raise Undecodable(f"{len(segments)} RLE segments where {width * facts.samples} are needed")
-    planes = np.empty((facts.samples, width, facts.pixels), np.uint8)
+    cells = np.empty((facts.pixels, facts.samples, width), np.uint8)
     for number, segment in enumerate(segments):
-        planes[number // width, width - 1 - number % width] = _plane(segment, facts.pixels)
-    cells = np.ascontiguousarray(planes.transpose(2, 0, 1)).view(facts.cell)
-    return cells.reshape(facts.shape)
+        cells[:, number // width, width - 1 - number % width] = _plane(segment, facts.pixels)
+    return cells.view(facts.cell).reshape(facts.shape)
 
 
 def encode_rle(cells: Cells) -> bytes:

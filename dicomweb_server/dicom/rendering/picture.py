@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dicomweb_server.dicom.dataset import Attributes
 from dicomweb_server.dicom.pixels.arrays import Cells, Grey, Reals
@@ -78,7 +79,14 @@ def _looked_up(cells: Cells, stage: Callable[[Reals], Grey]) -> Grey:
     if high - low >= cells.size:
         return stage(cells.astype(np.float64))
     table = stage(np.arange(low, high + 1, dtype=np.float64))
-    return table[np.subtract(cells, low, dtype=np.int32) if cells.dtype.itemsize < 4 else cells.astype(np.int64) - low]
+    return table.take(_steps(cells, low))
+
+
+def _steps(cells: Cells, low: int) -> NDArray[np.intp]:
+    """How far each cell is above ``low``; reckoned unsigned, so that what wraps around comes out right."""
+    unsigned = np.dtype(f"u{cells.dtype.itemsize}")
+    steps: NDArray[np.unsignedinteger] = cells.view(unsigned) - unsigned.type(low % (1 << cells.dtype.itemsize * 8))
+    return steps.astype(np.intp)
 
 
 def _range(cells: Cells, subject: Subject) -> tuple[float, float]:

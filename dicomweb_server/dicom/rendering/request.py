@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import Enum
+from functools import lru_cache
 
 from dicomweb_server.model.errors import BadRequest
 
@@ -97,4 +98,9 @@ class Rendering:
     @property
     def spelled(self) -> str:
         """The same in every process for the same wish; the order of a set is not."""
-        return f"{replace(self, annotations=frozenset())} {sorted(each.value for each in self.annotations)}"
+        return _spelled(self)
+
+
+@lru_cache(maxsize=256)
+def _spelled(wanted: Rendering) -> str:
+    return f"{replace(wanted, annotations=frozenset())} {sorted(each.value for each in wanted.annotations)}"
