@@ -24,8 +24,7 @@ from dicomweb_server.dicom.pixels.facts import ImageFacts
 from dicomweb_server.dicom.pixels.families import Family, family
 from dicomweb_server.dicom.rendering.formats import written
 from dicomweb_server.dicom.rendering.modality import significant
-from dicomweb_server.dicom.rendering.palette import first_coloured, has_palette
-from dicomweb_server.dicom.rendering.picture import Subject, grey_stage, picture
+from dicomweb_server.dicom.rendering.picture import Subject, are_quantities, grey_stage, picture
 from dicomweb_server.dicom.rendering.proportions import proportion
 from dicomweb_server.model.errors import Undecodable
 
@@ -90,10 +89,8 @@ def _draft(data: bytes, facts: ImageFacts, side: int) -> Frame | None:
 
 
 def _small(frame: Frame, subject: Subject, side: int) -> Grey:
-    if frame.photometric == "PALETTE COLOR" and has_palette(subject.attributes):
-        return _resized(picture(frame, subject), *_size(frame.cells, subject, side))
     frame = as_rgb(frame)
-    if frame.cells.ndim == 3 or first_coloured(subject.attributes, frame.photometric) is not None:
+    if not are_quantities(frame, subject.attributes):
         return _resized(picture(frame, subject), *_size(frame.cells, subject, side))
     cells = significant(frame.cells, subject.facts)
     width, height = _size(cells, subject, side)

@@ -220,6 +220,18 @@ def test_a_label_is_as_bright_in_every_frame_of_its_map() -> None:
     assert picture(frame, Subject(image.facts, Attributes(data))).tolist() == [[0, 128, 128]]
 
 
+def test_labels_have_the_colours_of_their_segments() -> None:
+    """Red and blue by their CIELab values; 0 and what is not described are black"""
+    colours = {1: [35579, 53664, 50862], 3: [19378, 50447, 4104]}
+    segments = [{"00620004": {"Value": [number]}, "0062000D": {"Value": lab}} for number, lab in colours.items()]
+    label_map = {"vr": "UI", "Value": ["1.2.840.10008.5.1.4.1.1.66.7"]}
+    frame, image = subject(np.array([0, 1, 2, 3, 4], np.uint16))
+    attributes = Attributes({"00080016": label_map, "00620002": {"vr": "SQ", "Value": segments}})
+    drawn = picture(frame, Subject(image.facts, attributes)).astype(int)
+    wanted = [[0, 0, 0], [255, 0, 0], [0, 0, 0], [0, 0, 255], [0, 0, 0]]
+    assert np.abs(drawn[0] - wanted).max() <= 3
+
+
 def test_a_palette_without_entries_is_undecodable() -> None:
     data = {tag: {"vr": "US", "Value": [3, 0, 8]} for tag in ("00281101", "00281102", "00281103")}
     frame, image = subject(np.array([0, 1], np.uint16))

@@ -13,6 +13,7 @@ from dicomweb_server.dicom.pixels.arrays import Cells, Grey, Reals
 from dicomweb_server.dicom.pixels.colour import as_rgb
 from dicomweb_server.dicom.pixels.decode import Frame
 from dicomweb_server.dicom.pixels.facts import Element, ImageFacts
+from dicomweb_server.dicom.rendering.labels import highest_label, in_colours, is_label_map
 from dicomweb_server.dicom.rendering.lut import signed_16
 from dicomweb_server.dicom.rendering.modality import modality_of, significant
 from dicomweb_server.dicom.rendering.palette import coloured, first_coloured, has_palette, partly_coloured
@@ -22,8 +23,6 @@ from dicomweb_server.dicom.rendering.voi import Ranged, Voi, Windowed, voi_of
 _MAXIMUM_FRACTION = "0062000E"
 _PADDING, _PADDING_LIMIT = "00280120", "00280121"
 _SHAPE = "20500020"
-_LABEL_MAP = "1.2.840.10008.5.1.4.1.1.66.7"
-_SEGMENTS, _SEGMENT_NUMBER = "00620002", "00620004"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +43,21 @@ def picture(frame: Frame, subject: Subject, window: Window | None = None) -> Gre
     if frame.photometric == "PALETTE COLOR" and has_palette(subject.attributes):
         return coloured(significant(frame.cells, subject.facts), subject.attributes)
     cells = significant(frame.cells, subject.facts)
+    labels = in_colours(cells, subject.attributes) if is_label_map(subject.attributes) else None
+    if labels is not None:
+        return labels
     first = first_coloured(subject.attributes, frame.photometric)
     if first is None:
         return _looked_up(cells, grey_stage(cells, subject, frame.photometric, window))
     grey = _looked_up(cells, grey_stage(cells[np.less(cells, first)], subject, frame.photometric, window))
     return partly_coloured(grey, cells, subject.attributes, first)
+
+
+def are_quantities(frame: Frame, attributes: Attributes) -> bool:
+    """Whether the cells of a frame stand for amounts, of which there is a mean, and not for colours or segments."""
+    if frame.cells.ndim == 3 or (frame.photometric == "PALETTE COLOR" and has_palette(attributes)):
+        return False
+    return first_coloured(attributes, frame.photometric) is None and not is_label_map(attributes)
 
 
 def grey_stage(cells: Cells, subject: Subject, photometric: str, window: Window | None) -> Callable[[Reals], Grey]:
@@ -94,9 +103,8 @@ def _range(cells: Cells, subject: Subject) -> tuple[float, float]:
     if subject.facts.bits_allocated == 1 and subject.facts.element is Element.INTEGER:
         return 0.0, 1.0
     attributes = subject.attributes
-    if attributes.text("00080016") == _LABEL_MAP:
-        labels = (segment.number(_SEGMENT_NUMBER) for segment in attributes.items(_SEGMENTS))
-        return 0.0, max((label for label in labels if label), default=float(cells.max(initial=1)))
+    if is_label_map(attributes):
+        return 0.0, float(highest_label(attributes) or cells.max(initial=1))
     fraction = attributes.number(_MAXIMUM_FRACTION)
     if fraction:
         return 0.0, fraction
