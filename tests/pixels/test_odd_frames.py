@@ -168,3 +168,20 @@ def test_a_codestream_has_the_bits_that_are_stored_unless_others_are_set(
     assert precision == (16 if junk else 12)
     back = replace(source, transfer_syntax=target)
     assert np.array_equal(decode(stream, back).cells, cells)
+
+
+WHOLE = {
+    syntaxes.JPEG_2000_LOSSLESS: bytes(imagecodecs.jpeg2k_encode(GREY, codecformat="j2k", reversible=True)),
+    syntaxes.HTJ2K_LOSSLESS: bytes(imagecodecs.htj2k_encode(GREY, reversible=True)),
+}
+
+
+@pytest.mark.parametrize("syntax", sorted(WHOLE))
+def test_a_jpeg_2000_frame_may_lack_its_end_marker_but_nothing_else(syntax: str) -> None:
+    """A lossless HTJ2K frame that was cut off came out with cells that nobody had measured."""
+    stream, said = WHOLE[syntax], facts(syntax, bits=16)
+    assert stream.endswith(b"\xff\xd9")
+    assert np.array_equal(decode(stream[:-2], said).cells, GREY)
+    for length in (len(stream) - 3, len(stream) - 40, len(stream) // 2):
+        with pytest.raises(Undecodable):
+            decode(stream[:length], said)

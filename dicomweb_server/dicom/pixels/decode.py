@@ -31,6 +31,7 @@ _DECODER_ERRORS = (
     ValueError,
 )
 _END_OF_IMAGE = b"\xff\xd9"
+"""Of JPEG-LS and JPEG 2000 alike. Some writers leave it out, and without it OpenJPEG refuses a whole frame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,7 @@ def _jpeg_2000(data: bytes, stream: Codestream) -> Any:
     # OpenJPH wraps around where irreversible coding overshoots the range; OpenJPEG cuts off, so it takes those
     if stream.high_throughput and stream.lossless:
         return imagecodecs.htj2k_decode(data, planar=False)
-    return imagecodecs.jpeg2k_decode(data, numthreads=1)
+    return imagecodecs.jpeg2k_decode(data + _END_OF_IMAGE, numthreads=1)
 
 
 def _colour_of_jpeg_2000(facts: ImageFacts, stream: Codestream) -> str:
