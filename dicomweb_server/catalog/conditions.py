@@ -72,8 +72,10 @@ def form_of(key: Key, *, or_empty: bool = False) -> Form | None:
     shape: tuple[str, ...] = ()
     if key.match is Match.RANGE:
         shape = tuple("open" if value == "" else "" for value in key.values)
+    elif key.match is Match.WILDCARD and indexed.sort is Sort.NAME:
+        shape = _name_forms(str(_comparable(key.values[0], indexed)))
     elif key.match is Match.WILDCARD:
-        shape = ("prefix",) if _prefix(key.values[0], indexed) else ("",)
+        shape = ("prefix",) if key.values[0][:1] not in ("*", "?") else ("",)
     elif key.match is Match.FUZZY:
         shape = tuple("sound" if word.sound else "" for word in spelling.asked(key.values[0]))
     elif key.match is Match.ALL:
@@ -121,7 +123,7 @@ def condition(form: Form, n: int, dialect: Dialect) -> ColumnElement[bool]:
         case Match.FUZZY:
             return sa.and_(sa.true(), *(_has_word(form.tag, f"k{n}_{w}", sound) for w, sound in enumerate(form.shape)))
         case Match.WILDCARD if indexed.sort is Sort.NAME:
-            return _any_form(column, f"k{n}", _NAME_FORMS, dialect)
+            return _any_form(column, f"k{n}", form.shape, dialect)
         case Match.WILDCARD:
             pattern = dialect.like(column, bindparam(f"k{n}", type_=sa.Text()))
             if form.shape == ("prefix",):
@@ -157,7 +159,7 @@ def values(key: Key, n: int, dialect: Dialect) -> Values:
                 if value
             }
         case Match.WILDCARD if indexed.sort is Sort.NAME:
-            return _form_values(f"k{n}", _NAME_FORMS, str(given[0]), dialect, wildcards=True)
+            return _form_values(f"k{n}", _name_forms(str(given[0])), str(given[0]), dialect)
         case Match.WILDCARD:
             text = str(given[0])
             prefix = re.split(r"[*?]", text, maxsplit=1)[0]
@@ -202,8 +204,12 @@ def runs(key: Key) -> list[str]:
     return [piece[:64] for piece in pieces if len(piece) >= SHORTEST_RUN][:MOST_RUNS]
 
 
-def _prefix(text: str, indexed: Indexed) -> bool:
-    return indexed.sort is not Sort.NAME and text[:1] not in ("*", "?")
+def _name_forms(pattern: str) -> tuple[str, ...]:
+    """Those of ``_NAME_FORMS`` that take anything more: a star at an end of ``pattern`` stands for other groups too."""
+    start, end = pattern.startswith("*"), pattern.endswith("*")
+    return tuple(
+        form for form in _NAME_FORMS if not (start and form.startswith("*")) and not (end and form.endswith("*"))
+    )
 
 
 def _comparable(value: str, indexed: Indexed) -> str | int:
@@ -263,5 +269,5 @@ def _any_form(column: ColumnElement[str], name: str, forms: tuple[str, ...], dia
     return sa.or_(*(dialect.like(column, bindparam(f"{name}_f{f}", type_=sa.Text())) for f in range(len(forms))))
 
 
-def _form_values(name: str, forms: tuple[str, ...], text: str, dialect: Dialect, *, wildcards: bool = False) -> Values:
+def _form_values(name: str, forms: tuple[str, ...], text: str, dialect: Dialect) -> Values:
     return {f"{name}_f{f}": dialect.pattern(form.format(text)) for f, form in enumerate(forms)}
