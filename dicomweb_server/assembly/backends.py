@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 from urllib.parse import unquote, urlsplit
 
 from dicomweb_server.catalog.base import Catalog
@@ -16,9 +16,6 @@ from dicomweb_server.queues.base import Queue
 from dicomweb_server.settings import Settings, SettingsError
 from dicomweb_server.signals.base import Signals
 from dicomweb_server.signals.datagram import DatagramSignals
-
-if TYPE_CHECKING:
-    pass
 
 T = TypeVar("T")
 

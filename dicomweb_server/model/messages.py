@@ -19,8 +19,6 @@ class Kind(StrEnum):
     """Bring one instance here."""
     REINDEX = "reindex"
     """Derive everything of a study anew from its files."""
-    PURGE = "purge"
-    """Remove what is cached of a scope."""
 
 
 class Band(StrEnum):

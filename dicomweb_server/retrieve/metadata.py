@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from isal import igzip
@@ -122,9 +123,12 @@ class Metadata:
     async def rows(self, scope: Scope) -> Described:
         """One data set for each instance, with placeholders for the base. Raises NotFound, Gone."""
         arrival = self.shelf.arrival
-        if arrival is None or isinstance(scope, InstanceKey):
+        if isinstance(scope, InstanceKey):
             return Described(await asyncio.to_thread(self.shelf.catalog.holdings.metadata, scope))
-        rows: list[bytes] = []
+        if arrival is None:
+            rows = await asyncio.to_thread(self.shelf.catalog.holdings.metadata, scope)
+            return Described(rows, _lacking(await self._of(scope), len(rows)))
+        rows = []
         left_out = 0
         for progress in await self._of(scope):
             described = await arrival.described(progress.key) if _arriving(progress) else None
@@ -139,7 +143,7 @@ class Metadata:
         if isinstance(scope, SeriesKey):
             progress = await self.shelf.series(scope)
             if progress.document is not None:
-                left_out = progress.counts.get(State.FAILED, 0) if self.shelf.arrival is not None else 0
+                left_out = _lacking([progress], progress.document.instances)
                 try:
                     return await self.shelf.objects.read(progress.document.object_key), left_out
                 except NotFound:
@@ -159,6 +163,12 @@ def _of_series(progress: SeriesProgress) -> str:
     if progress.document is not None:
         return f"d{progress.document.etag}"
     return f"r{progress.key.series}.{'announced' if _arriving(progress) else progress.revision}"
+
+
+def _lacking(found: Sequence[SeriesProgress], described: int) -> int:
+    """How many failed without ever having been here, or are lost. What failed by its pixels only is described."""
+    failed = sum(progress.counts.get(State.FAILED, 0) for progress in found)
+    return max(0, min(failed, sum(sum(progress.counts.values()) for progress in found) - described))
 
 
 def _arriving(progress: SeriesProgress) -> bool:

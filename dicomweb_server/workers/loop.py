@@ -106,9 +106,9 @@ class Worker:
 
     def _settle(self, leases: list[Lease], stage: Stage) -> None:
         begun = time.perf_counter()
-        results = self._results(leases, stage)
+        found = self._results(leases, stage)
+        results = [self._excused(lease, result) for lease, result in zip(leases, found, strict=True)]
         _count(leases[0].ticket.kind, results, time.perf_counter() - begun)
-        results = [self._excused(lease, result) for lease, result in zip(leases, results, strict=True)]
         again = [
             replace(lease.ticket, not_before=self.now() + result.seconds)
             for lease, result in zip(leases, results, strict=True)

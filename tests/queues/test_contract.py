@@ -24,7 +24,7 @@ def take(queue: Queue, limit: int = 10, *, worker: str = "anna", seconds: float 
 
 @pytest.mark.parametrize("key", [StudyKey("1.2"), SeriesKey("1.2", "1.3"), InstanceKey("1.2", "1.3", "1.4", "other")])
 def test_a_ticket_comes_back_as_it_was_put(queue: Queue, key: StudyKey | SeriesKey | InstanceKey) -> None:
-    put = Ticket(Kind.PURGE, key, Band.EAGER)
+    put = Ticket(Kind.REINDEX, key, Band.EAGER)
     queue.put([put])
     (lease,) = take(queue)
     assert (lease.ticket, lease.attempt) == (put, 1)

@@ -13,6 +13,7 @@ import pydicom
 import pytest
 
 from dicomweb_server.model.messages import Kind, Ticket
+from dicomweb_server.model.states import State
 from dicomweb_server.reconcile.series import ReconcileSeries
 from tests import corpus
 from tests.web.retrieving import BASE, Door, door, instance_path, parts
@@ -28,6 +29,28 @@ XML = 'multipart/related; type="application/dicom+xml"'
 def held(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
     with door(tmp_path_factory.mktemp("metadata"), CT, *SERIES) as opened:
         yield opened
+
+
+@pytest.mark.parametrize("at_rest", [True, False])
+async def test_what_is_lost_is_left_out_by_name_and_what_failed_by_its_pixels_is_not(
+    tmp_path: Path, at_rest: bool
+) -> None:
+    with door(tmp_path, *SERIES) as opened:
+        catalog, series = opened.held.catalog, series_path(opened, SERIES[0])
+        keys = [opened.keys[name] for name in SERIES]
+        catalog.progress.fail(keys[:2], [State.STORED], reason="a decoder died", attempts=5)
+        if at_rest:
+            ReconcileSeries(opened.held.objects, catalog, quiet_seconds=0)([Ticket(Kind.RECONCILE, keys[0].of_series)])
+        whole = await opened.get(f"{series}/metadata", JSON)
+        assert (len(whole.json()), "warning" in whole.headers) == (5, False)
+        catalog.mending.lose(keys[0], catalog.holdings.version(keys[0]).object_key, reason="its file is lost")
+        if at_rest:
+            ReconcileSeries(opened.held.objects, catalog, quiet_seconds=0)([Ticket(Kind.RECONCILE, keys[0].of_series)])
+    with door(tmp_path) as again:
+        for path in (series, series.partition("/series/")[0]):
+            lacking = await again.get(f"{path}/metadata", JSON)
+            assert len(lacking.json()) == 4
+            assert "1 instances" in lacking.headers["warning"]
 
 
 def series_path(held: Door, name: str) -> str:
