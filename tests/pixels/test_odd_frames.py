@@ -185,3 +185,11 @@ def test_a_jpeg_2000_frame_may_lack_its_end_marker_but_nothing_else(syntax: str)
     for length in (len(stream) - 3, len(stream) - 40, len(stream) // 2):
         with pytest.raises(Undecodable):
             decode(stream[:length], said)
+
+
+def test_a_lossless_jpeg_frame_that_is_cut_off_is_refused() -> None:
+    stream = bytes(imagecodecs.jpeg8_encode(GREY, lossless=True, predictor=1, bitspersample=12))
+    said = facts(syntaxes.JPEG_LOSSLESS_SV1, bits=16)
+    assert np.array_equal(decode(stream, said).cells, GREY)
+    with pytest.raises(Undecodable, match="cut off"):
+        decode(stream[: len(stream) // 2], said)

@@ -31,7 +31,7 @@ _DECODER_ERRORS = (
     ValueError,
 )
 _END_OF_IMAGE = b"\xff\xd9"
-"""Of JPEG-LS and JPEG 2000 alike. Some writers leave it out, and without it OpenJPEG refuses a whole frame."""
+"""Of JPEG, JPEG-LS and JPEG 2000 alike. Some writers leave it out, and without it OpenJPEG refuses a whole frame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +99,8 @@ def _decompressed(data: bytes, facts: ImageFacts, stream: Codestream, keep_ybr: 
 
 
 def _jpeg(data: bytes, facts: ImageFacts, stream: Codestream, keep_ybr: bool) -> tuple[Any, str]:
+    if stream.lossless and _END_OF_IMAGE not in data:
+        raise Undecodable("the compressed frame is cut off")  # libjpeg makes up what is missing
     if facts.samples != 3:
         return imagecodecs.jpeg8_decode(data), facts.photometric
     coded = stream.colour or ("YBR" if facts.photometric.startswith("YBR") else "RGB")
