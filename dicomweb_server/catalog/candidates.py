@@ -21,6 +21,12 @@ CANDIDATES = 10_000
 _SELECTIVE = frozenset({0x0020000D, 0x00100020, 0x00080050})
 """Keys whose own index leaves next to nothing to sort."""
 
+_NAME = 0x00100010
+"""Stands in the index of the newest studies, so that walking them looks nowhere else."""
+
+_WALKED = 12
+"""Entries of that index that are walked in the time of one candidate."""
+
 _NEWEST_ID = sa.select(sa.func.max(study.c.id))
 
 _V = study_value.c
@@ -51,12 +57,13 @@ class Candidates:
             keys = [key for key in keys if key.path[0] not in REQUIRED_KEYS]
         if query.study is not None or leaves_few(keys):
             return None
-        most = 0
+        studies = None
         for key in keys:
             if not _has_candidates(key):
                 continue
-            most = most or _worthwhile(connection, query)
-            found = self._studies_of(connection, key, most=most)
+            if studies is None:
+                studies = connection.execute(_NEWEST_ID).scalar() or 0
+            found = self._studies_of(connection, key, most=_worthwhile(query, key, studies))
             if found is not None:
                 return found
         return self._extra.candidates(connection, others, most=CANDIDATES)
@@ -88,10 +95,11 @@ def _with_words(connection: Connection, key: Key, *, most: int) -> list[int] | N
     return sorted(set.intersection(*lists)) if lists else None
 
 
-def _worthwhile(connection: Connection, query: Query) -> int:
+def _worthwhile(query: Query, key: Key, studies: int) -> int:
     """How many candidates cost as much as walking the newest studies: of n studies, n / candidates fill a line."""
-    studies = connection.execute(_NEWEST_ID).scalar() or 0
-    return min(CANDIDATES, math.isqrt((query.offset + query.limit) * studies) + 1)
+    in_index = key.path[0] == _NAME and key.match is not Match.FUZZY
+    walked = (query.offset + query.limit) * studies // (_WALKED if in_index else 1)
+    return min(CANDIDATES, math.isqrt(walked) + 1)
 
 
 def _has_candidates(key: Key) -> bool:

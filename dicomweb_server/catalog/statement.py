@@ -58,6 +58,9 @@ def page_of(shape: Shape, dialect: Dialect) -> Select[Any]:
 
 def count_of(shape: Shape, dialect: Dialect) -> Select[Any]:
     inner = sa.select(sa.literal(1)).select_from(_joined(shape.level)).where(*_conditions(shape, dialect))
+    if not shape.few:
+        # As the page is walked: in the order of names, say, the first match may come after all other studies.
+        inner = inner.order_by(*_order(shape))
     return sa.select(sa.func.count()).select_from(_paged(inner).subquery())
 
 
