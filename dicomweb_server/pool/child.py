@@ -19,6 +19,8 @@ from dicomweb_server.pool import base
 
 log = logging.getLogger(__name__)
 
+LEFT = 75
+"""Exit code of a process that left for idleness, so that a decoder which ends its process is not taken for one."""
 _KEPT_MEMORY = 64 << 20
 """A few decoded frames, so that drawing the next one faults nothing in."""
 
@@ -80,6 +82,7 @@ def main(pipe: Connection, memory: int, idle_seconds: float) -> None:
             return
         if answer.last:
             return
+    raise SystemExit(LEFT)
 
 
 _TOO_MUCH = "killed for the memory it needed for one image"

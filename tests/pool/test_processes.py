@@ -41,8 +41,13 @@ async def test_work_can_be_awaited(pool: ProcessPool) -> None:
 
 @pytest.mark.parametrize(
     ("bad", "says"),
-    [(work.crash, "signal 6"), (work.leave, "exit 3"), (work.hang, "killed after 1 seconds")],
-    ids=["crash", "exit", "hang"],
+    [
+        (work.crash, "signal 6"),
+        (work.leave, "exit 3"),
+        (work.leave_well, "exit 0"),
+        (work.hang, "killed after 1 seconds"),
+    ],
+    ids=["crash", "exit", "exit without failure", "hang"],
 )
 def test_a_dying_process_costs_one_call(pool: ProcessPool, bad: Callable[[], None], says: str) -> None:
     with pytest.raises(BackendFailed, match=says):
