@@ -16,7 +16,7 @@ from tests.web.retrieving import Door, door
 P = ParamSpec("P")
 R = TypeVar("R")
 
-RLE = "generated/ts/ct_rle.dcm"
+RLE, CINE, REPORT = "generated/ts/ct_rle.dcm", "generated/mod/nm_dynamic_8frames.dcm", "generated/mod/sr_enhanced.dcm"
 SECONDS = 2.0
 BAD: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "crash": (work.crash, ()),
@@ -57,7 +57,7 @@ def decoders() -> Iterator[Decoders]:
 @pytest.fixture
 def held(tmp_path: Any, decoders: Decoders) -> Iterator[Door]:
     """Anew each time: what was made once is not made again."""
-    with door(tmp_path, RLE, pool=decoders) as found:
+    with door(tmp_path, RLE, CINE, REPORT, pool=decoders) as found:
         yield found
 
 
@@ -72,6 +72,9 @@ def asked(held: Door, what: str) -> tuple[str, str]:
         "frame": (held.at(RLE) + "/frames/1", "application/octet-stream"),
         "instance": (held.at(RLE), "application/dicom"),
         "wado file": (by_uid + "&contentType=application/dicom", "*/*"),
+        "animation": (held.at(CINE) + "/rendered", "image/gif"),
+        "frames of a list": (held.at(RLE) + "/frames/1,1/rendered", 'multipart/related; type="image/png"'),
+        "report": (held.at(REPORT) + "/rendered", "text/html"),
         "series": (held.at(RLE).partition("/instances/")[0] + "/rendered", 'multipart/related; type="image/png"'),
     }[what]
 
@@ -81,7 +84,9 @@ def asked(held: Door, what: str) -> tuple[str, str]:
     [
         *(("rendered", bad) for bad in BAD),
         *(("frame", bad) for bad in BAD),
-        *((what, "crash") for what in ("frame rendered", "wado", "instance", "wado file", "series")),
+        *((what, "crash") for what in ("frame rendered", "wado", "instance", "wado file", "series", "report")),
+        *((what, "crash") for what in ("animation", "frames of a list")),
+        ("animation", "hang"),
         ("wado", "eat"),
         ("instance", "eat"),
     ],
