@@ -6,15 +6,20 @@ import asyncio
 import contextlib
 import fcntl
 import hashlib
+import logging
 import os
 import secrets
+import struct
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-_LOCKS = 256
+from dicomweb_server.model.errors import OutOfResources
+
+log = logging.getLogger(__name__)
+
 _FULL = 0.9
 """Part of the bound that is left after the longest unused went."""
 _COUNTED_SECONDS = 60.0
@@ -24,6 +29,10 @@ _LOOK = 16
 """The folder is measured anew when this part of its bound was written since."""
 _DRAFT_SECONDS = 3600.0
 """The longest that anything is being made, and more."""
+
+
+class NotKept(OutOfResources):
+    """The folder cannot be written: the disk is full or read-only."""
 
 
 class Derived:
@@ -51,13 +60,16 @@ class Derived:
             made = await make()
             await asyncio.to_thread(draft.write_bytes, made)
 
-        for _ in range(3):
-            path = await self.path(key, fill)
-            if made is not None:
-                return made
-            with contextlib.suppress(FileNotFoundError):  # gone for being the longest unused: made again
-                return await asyncio.to_thread(path.read_bytes)
-        return await make()
+        try:
+            for _ in range(3):
+                path = await self.path(key, fill)
+                if made is not None:
+                    return made
+                with contextlib.suppress(FileNotFoundError):  # gone for being the longest unused: made again
+                    return await asyncio.to_thread(path.read_bytes)
+        except NotKept as error:
+            log.warning("%s", error)
+        return made if made is not None else await make()
 
     async def ready(self, key: str, make: Callable[[], Awaitable[bytes]]) -> None:
         """``read`` for later: on return they are made."""
@@ -65,27 +77,42 @@ class Derived:
         async def fill(draft: Path) -> None:
             await asyncio.to_thread(draft.write_bytes, await make())
 
-        await self.path(key, fill)
+        with contextlib.suppress(NotKept):
+            await self.path(key, fill)
 
     async def has(self, key: str) -> bool:
         return await asyncio.to_thread(_used, self._path(key))
 
     async def path(self, key: str, fill: Callable[[Path], Awaitable[None]]) -> Path:
-        """The file of ``key``; ``fill`` writes it when it is not here. Open it at once: it may leave when unused."""
+        """The file of ``key``; ``fill`` writes it when it is not here. Open it at once: it may leave when unused.
+
+        Raises NotKept, and what ``fill`` raises.
+        """
         path = self._path(key)
         if _used(path):
             return path
         task = self._making.get(key)
         if task is None:
-            task = asyncio.ensure_future(self._made(key, path, fill))
+            task = asyncio.ensure_future(self._made(path, fill))
             self._making[key] = task
             task.add_done_callback(lambda _: self._making.pop(key, None))
         return await asyncio.shield(task)
 
-    async def _made(self, key: str, path: Path, fill: Callable[[Path], Awaitable[None]]) -> Path:
+    async def _made(self, path: Path, fill: Callable[[Path], Awaitable[None]]) -> Path:
+        try:
+            size = await self._filled(path, fill)
+        except OSError as error:
+            raise NotKept(f"what was made for somebody cannot be kept: {error.strerror}") from error
+        self._written += size
+        if self._written > self._most // _LOOK:
+            await asyncio.to_thread(self._shrink)
+        return path
+
+    async def _filled(self, path: Path, fill: Callable[[Path], Awaitable[None]]) -> int:
+        """Bytes that were written; 0 when another process was first."""
         async with self._alone(path):
             if _used(path):
-                return path  # another process was first
+                return 0
             draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
             try:
                 await fill(draft)
@@ -93,20 +120,16 @@ class Derived:
                 draft.rename(path)
             finally:
                 draft.unlink(missing_ok=True)
-        self._written += size
-        if self._written > self._most // _LOOK:
-            await asyncio.to_thread(self._shrink)
-        return path
+        return size
 
     @asynccontextmanager
     async def _alone(self, path: Path) -> AsyncIterator[None]:
-        """Hold the lock that all processes take for this file, among a few others."""
+        """Hold what all processes lock for this file: a byte of its own in the file of locks."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        name = self._folder / f"{int(path.name[:8], 16) % _LOCKS:02x}.lock"
-        descriptor = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             pause = 0.002
-            while not _locked(descriptor):
+            while not _locked(descriptor, int(path.name[:15], 16)):
                 await asyncio.sleep(pause)
                 pause = min(pause * 1.5, 0.05)
             yield
@@ -169,14 +192,16 @@ def _used(path: Path) -> bool:
     """Whether the file is there; it counts as used now."""
     try:
         os.utime(path)
-    except FileNotFoundError:
-        return False
+    except OSError:  # it may be read-only
+        return path.exists()
     return True
 
 
-def _locked(descriptor: int) -> bool:
+def _locked(descriptor: int, place: int) -> bool:
+    """Whether the byte could be locked. The lock goes with the descriptor, as that of a whole file does."""
+    wanted = struct.pack("hhqqi0q", fcntl.F_WRLCK, os.SEEK_SET, place, 1, 0)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+        fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, wanted)
+    except (BlockingIOError, PermissionError):
         return False
     return True

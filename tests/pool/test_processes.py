@@ -103,6 +103,11 @@ def test_an_error_of_ours_comes_through_with_its_attributes(pool: ProcessPool) -
     assert caught.value.retry_after == 7.0
 
 
+def test_a_full_disk_is_told_to_come_again(pool: ProcessPool) -> None:
+    with pytest.raises(OutOfResources, match="No space left"):
+        pool.run_blocking(work.write_too_much)
+
+
 def test_any_other_error_is_named_but_not_quoted(pool: ProcessPool) -> None:
     with pytest.raises(BackendFailed, match=r"^KeyError in a pool process$"):
         pool.run_blocking(work.stumble)

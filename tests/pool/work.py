@@ -51,6 +51,11 @@ def not_ready() -> None:
     raise NotReady("the image", retry_after=7.0)
 
 
+def write_too_much() -> None:
+    with open("/dev/full", "wb", buffering=0) as full:
+        full.write(b"x")
+
+
 def stumble() -> None:
     raise KeyError("a name that must not leak")
 
