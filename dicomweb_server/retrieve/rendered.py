@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from enum import Enum
@@ -126,7 +126,7 @@ class Rendered:
 
         Raises NotAcceptable where none is.
         """
-        named = referenced.references(state.key, await self._attributes(state.key))
+        named = await asyncio.to_thread(referenced.references, state.key, await self._attributes(state.key))
         found = await self._found(named)
         if not found:
             raise NotAcceptable("none of the images that the presentation state refers to is here")
@@ -140,15 +140,15 @@ class Rendered:
         return " ".join((state.version.version, *(image.version.version for image, _, _ in over)))
 
     async def _superimposed(self, state: Held) -> list[Shown[Held]]:
-        named = referenced.superimposed(state.key, await self._attributes(state.key))
+        named = await asyncio.to_thread(referenced.superimposed, state.key, await self._attributes(state.key))
         found = await self._found(named)
         if not found:
             raise NotAcceptable("none of the images that the presentation state lays over others is here")
         return found
 
-    async def _found(self, named: Iterable[tuple[InstanceKey, tuple[int, ...]]]) -> list[Shown[Held]]:
+    async def _found(self, named: Mapping[InstanceKey, tuple[int, ...]]) -> list[Shown[Held]]:
         found: list[Shown[Held]] = []
-        for key, numbers in named:
+        for key, numbers in named.items():
             try:
                 held = await self.shelf.instance(key)
             except NotFound:
@@ -178,8 +178,11 @@ class Rendered:
             return await self.run(held, drawing.blended, frames, by_state, others, wanted)
 
     async def _attributes(self, key: InstanceKey) -> Attributes:
-        (row,) = await asyncio.to_thread(self.shelf.catalog.holdings.metadata, key)
-        return Attributes(orjson.loads(row))
+        def read() -> Attributes:
+            (row,) = self.shelf.catalog.holdings.metadata(key)
+            return Attributes(orjson.loads(row))
+
+        return await asyncio.to_thread(read)
 
     async def animation(self, held: Held, frames: Sequence[int], wanted: Rendering) -> bytes:
         """The frames as one animated GIF. Raises NotAcceptable where they are more than anybody watches."""
