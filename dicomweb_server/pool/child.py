@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from dicomweb_server import limits
-from dicomweb_server.model.errors import BackendFailed, DicomwebError, OutOfResources
+from dicomweb_server.model.errors import BackendFailed, DicomwebError, NoRoom
 from dicomweb_server.pool import base
 
 log = logging.getLogger(__name__)
@@ -100,7 +100,7 @@ def _answer(work: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Answer:
     except OSError as error:
         if error.errno not in _NO_ROOM:
             return _unforeseen(work, error)
-        return Answer.of_error(OutOfResources(f"what was made cannot be written: {error.strerror}"))
+        return Answer.of_error(NoRoom(f"what was made cannot be written: {error.strerror}"))
     except Exception as error:  # whatever a decoder throws must not end in the caller
         return _unforeseen(work, error)
 

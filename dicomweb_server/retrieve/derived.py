@@ -16,10 +16,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from dicomweb_server.model.errors import OutOfResources
+from dicomweb_server.model.errors import NoRoom
 
 log = logging.getLogger(__name__)
 
+LONG = 4 << 20
+"""Bytes that are not held in memory while a client reads them."""
 _FULL = 0.9
 """Part of the bound that is left after the longest unused went."""
 _COUNTED_SECONDS = 60.0
@@ -29,10 +31,6 @@ _LOOK = 16
 """The folder is measured anew when this part of its bound was written since."""
 _DRAFT_SECONDS = 3600.0
 """The longest that anything is being made, and more."""
-
-
-class NotKept(OutOfResources):
-    """The folder cannot be written: the disk is full or read-only."""
 
 
 class Derived:
@@ -51,9 +49,12 @@ class Derived:
 
     async def read(self, key: str, make: Callable[[], Awaitable[bytes]]) -> bytes:
         """The bytes of ``key``, made when they are not here. What ``make`` raises comes through, and is not kept."""
-        made = await _held(self._path(key))
-        if made is not None:
-            return made
+        found = await self.get(key, make)
+        return found if isinstance(found, bytes) else await asyncio.to_thread(found.read_bytes)
+
+    async def get(self, key: str, make: Callable[[], Awaitable[bytes]]) -> bytes | Path:
+        """The same; in place of many bytes their file, to be opened at once."""
+        made: bytes | None = None
 
         async def fill(draft: Path) -> None:
             nonlocal made
@@ -61,24 +62,19 @@ class Derived:
             await asyncio.to_thread(draft.write_bytes, made)
 
         try:
-            for _ in range(3):
-                path = await self.path(key, fill)
-                if made is not None:
-                    return made
-                with contextlib.suppress(FileNotFoundError):  # gone for being the longest unused: made again
-                    return await asyncio.to_thread(path.read_bytes)
-        except NotKept as error:
+            return await self.content(key, fill)
+        except NoRoom as error:
             log.warning("%s", error)
         return made if made is not None else await make()
 
-    async def ready(self, key: str, make: Callable[[], Awaitable[bytes]]) -> None:
-        """``read`` for later: on return they are made."""
-
-        async def fill(draft: Path) -> None:
-            await asyncio.to_thread(draft.write_bytes, await make())
-
-        with contextlib.suppress(NotKept):
+    async def content(self, key: str, fill: Callable[[Path], Awaitable[None]]) -> bytes | Path:
+        """What is in the file of ``path``, or that file where it is long. Raises as ``path`` does."""
+        for _ in range(3):
+            found = await _held(self._path(key))
+            if found is not None:
+                return found
             await self.path(key, fill)
+        raise NoRoom("what was made for somebody goes at once")
 
     async def has(self, key: str) -> bool:
         return await asyncio.to_thread(_used, self._path(key))
@@ -86,7 +82,7 @@ class Derived:
     async def path(self, key: str, fill: Callable[[Path], Awaitable[None]]) -> Path:
         """The file of ``key``; ``fill`` writes it when it is not here. Open it at once: it may leave when unused.
 
-        Raises NotKept, and what ``fill`` raises.
+        Raises NoRoom, and what ``fill`` raises.
         """
         path = self._path(key)
         if _used(path):
@@ -102,7 +98,7 @@ class Derived:
         try:
             size = await self._filled(path, fill)
         except OSError as error:
-            raise NotKept(f"what was made for somebody cannot be kept: {error.strerror}") from error
+            raise NoRoom(f"what was made for somebody cannot be kept: {error.strerror}") from error
         self._written += size
         if self._written > self._most // _LOOK:
             await asyncio.to_thread(self._shrink)
@@ -163,16 +159,22 @@ class Derived:
         return self._folder / name[:2] / name
 
 
-async def _held(path: Path) -> bytes | None:
-    """What is in a file; None where there is none. In a thread only where a disk may have to be waited for."""
+async def _held(path: Path) -> bytes | Path | None:
+    """What is in a file, or the file where that is long; None where there is none.
+
+    In a thread only where a disk may have to be waited for.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     try:
         facts = os.fstat(descriptor)
         if facts.st_mtime < time.time() - _COUNTED_SECONDS:
-            os.utime(descriptor)
+            with contextlib.suppress(OSError):  # it may be read-only
+                os.utime(descriptor)
+        if facts.st_size > LONG:
+            return path
         if _is_in_memory(descriptor, facts.st_size):
             return os.pread(descriptor, facts.st_size, 0)
         return await asyncio.to_thread(os.pread, descriptor, facts.st_size, 0)

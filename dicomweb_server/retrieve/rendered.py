@@ -85,15 +85,18 @@ class Rendered:
 
     async def picture(
         self, held: Held, frames: Sequence[int], wanted: Rendering, *, state: Held | None = None
-    ) -> bytes:
-        """One frame as an image, several as an animation. Raises NotFound, BadRequest, NotAcceptable, Undecodable."""
+    ) -> bytes | Path:
+        """One frame as an image, several as an animation; a long one as a file to be opened at once.
+
+        Raises NotFound, BadRequest, NotAcceptable, Undecodable.
+        """
         if self.kept is None:
             return await self._drawn(held, frames, wanted, state)
         shown_by = await self.shown_by(state)
         key = (
             f"picture {media.REVISION} {held.version.version} {held.key.instance} {frames} {wanted.spelled} {shown_by}"
         )
-        return await self.kept.read(key, partial(self._drawn, held, frames, wanted, state))
+        return await self.kept.get(key, partial(self._drawn, held, frames, wanted, state))
 
     async def _drawn(self, held: Held, frames: Sequence[int], wanted: Rendering, state: Held | None) -> bytes:
         if len(frames) > 1:
@@ -109,7 +112,8 @@ class Rendered:
         Raises as ``picture`` does.
         """
         over = await self._superimposed(state) if state is not None and _blends(state) else []
-        for start in range(0, len(frames), TOGETHER):
+        start = 0
+        while start < len(frames):
             some = frames[start : start + TOGETHER]
             if state is not None and _blends(state):
                 drawn = await self._blended(held, some, wanted, state, over)
@@ -118,8 +122,9 @@ class Rendered:
             else:
                 async with self._file(state) as path:
                     drawn = await self.run(held, drawing.states, some, path, wanted)
-            for pair in zip(some, drawn, strict=True):
+            for pair in zip(some, drawn, strict=False):
                 yield pair
+            start += len(drawn)
 
     async def referenced(self, state: Held) -> list[tuple[Held, Sequence[int]]]:
         """The images a presentation state is for and their frames, in the order to be shown; of those that are here.
