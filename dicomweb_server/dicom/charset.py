@@ -43,27 +43,27 @@ _BY_NAME = {
     "SHIFTJIS": "shift_jis",
 }
 
-_ESCAPES: tuple[tuple[bytes, str], ...] = (
-    (b"(B", "ascii"),
-    (b"(J", "shift_jis"),
-    (b")I", "shift_jis"),
-    (b"-A", "latin_1"),
-    (b"-B", "iso8859_2"),
-    (b"-C", "iso8859_3"),
-    (b"-D", "iso8859_4"),
-    (b"-F", "iso8859_7"),
-    (b"-G", "iso8859_6"),
-    (b"-H", "iso8859_8"),
-    (b"-L", "iso8859_5"),
-    (b"-M", "iso8859_9"),
-    (b"-T", "tis_620"),
-    (b"-b", "iso8859_15"),
-    (b"$B", "iso2022_jp"),
-    (b"$@", "iso2022_jp"),
-    (b"$(D", "iso2022_jp_2"),
-    (b"$)C", "euc_kr"),
-    (b"$)A", "gb2312"),
-)
+_ESCAPES = {
+    b"(B": "ascii",
+    b"(J": "shift_jis",
+    b")I": "shift_jis",
+    b"-A": "latin_1",
+    b"-B": "iso8859_2",
+    b"-C": "iso8859_3",
+    b"-D": "iso8859_4",
+    b"-F": "iso8859_7",
+    b"-G": "iso8859_6",
+    b"-H": "iso8859_8",
+    b"-L": "iso8859_5",
+    b"-M": "iso8859_9",
+    b"-T": "tis_620",
+    b"-b": "iso8859_15",
+    b"$B": "iso2022_jp",
+    b"$@": "iso2022_jp",
+    b"$(D": "iso2022_jp_2",
+    b"$)C": "euc_kr",
+    b"$)A": "gb2312",
+}
 """What follows ESC, and the codec from there on (PS3.3 Tables C.12-3 and C.12-4)."""
 
 _TWO_BYTE_G0 = ("iso2022_jp", "iso2022_jp_2")
@@ -138,11 +138,14 @@ def _decode_escaped(raw: bytes, first: str, reset: re.Pattern[bytes]) -> str:
 
 def _decode_part(part: bytes, first: str, reset: re.Pattern[bytes]) -> str:
     """What follows one ESC. The character set falls back to the first at line ends and delimiters (PS3.5 6.1.2.5.3)."""
-    found = next((pair for pair in _ESCAPES if part.startswith(pair[0])), None)
-    if found is None:
+    length = 2
+    codec = _ESCAPES.get(part[:2])
+    if codec is None:
+        length = 3
+        codec = _ESCAPES.get(part[:3])
+    if codec is None:
         return "\ufffd" + _decode(part, first)
-    escape, codec = found
-    body = part[len(escape) :]
+    body = part[length:]
     if codec in _TWO_BYTE_G0:
         return (b"\x1b" + part).decode(codec, "replace")
     if codec == "ascii":

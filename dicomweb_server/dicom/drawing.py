@@ -22,6 +22,10 @@ PRELOAD = ("dicomweb_server.dicom.drawing",)
 """What a fork server should have imported before it makes pool processes."""
 
 
+_TOGETHER = 8 << 20
+"""Bytes of images that are given together, and one image more."""
+
+
 def draw_thumbnail(path: str, frame: int | None = None, side: int = SIDE) -> bytes:
     """A JPEG of a frame (the middle one unless named), or the icon of the modality where nothing can be drawn."""
     return thumbnail_or_icon(path, frame, side)[0]
@@ -46,9 +50,9 @@ def draw_frame(path: str, frame: int, wanted: Rendering) -> bytes:
 
 
 def draw_frames(path: str, frames: Sequence[int], wanted: Rendering) -> list[bytes]:
-    """Each frame as an image of its own."""
+    """Each frame as an image of its own; of large images fewer than were asked for."""
     with _file(path) as found:
-        return [render(*found.frame(number), wanted) for number in frames]
+        return _bearable(render(*found.frame(number), wanted) for number in frames)
 
 
 def draw_animation(path: str, frames: Sequence[int], wanted: Rendering) -> bytes:
@@ -59,21 +63,40 @@ def draw_animation(path: str, frames: Sequence[int], wanted: Rendering) -> bytes
 
 
 def draw_states(path: str, frames: Sequence[int], state: str, wanted: Rendering) -> list[bytes]:
-    """Each frame as the presentation state in the file ``state`` shows it."""
+    """Each frame as the presentation state in the file ``state`` shows it; of large images fewer."""
     with _file(path) as found, _file(state) as shown_by:
-        return [render_state(*found.frame(number), shown_by.attributes, wanted, found.frame) for number in frames]
+        return _bearable(
+            render_state(*found.frame(number), shown_by.attributes, wanted, found.frame) for number in frames
+        )
 
 
 def draw_blended(
     path: str, frames: Sequence[int], state: str, over: Sequence[tuple[str, int] | None], wanted: Rendering
 ) -> list[bytes]:
-    """Each frame with the one of ``over``, in a file of its own, laid over it as the blending state has them."""
-    found = []
+    """Each frame with the one of ``over``, in a file of its own, laid over it as the blending state has them.
+
+    Of large images fewer.
+    """
     with _file(path) as under, _file(state) as shown_by:
-        for number, other in zip(frames, over, strict=True):
+
+        def drawn(number: int, other: tuple[str, int] | None) -> bytes:
             with ExitStack() as opened:
                 above = opened.enter_context(_file(other[0])).frame(other[1]) if other is not None else None
-                found.append(render_blended(*under.frame(number), above, shown_by.attributes, wanted))
+                data, subject = under.frame(number)
+                return render_blended(data, subject, above, shown_by.attributes, wanted)
+
+        return _bearable(map(drawn, frames, over))
+
+
+def _bearable(images: Iterator[bytes]) -> list[bytes]:
+    """The first of them, as many as whoever asked should hold at once."""
+    found = []
+    size = 0
+    for image in images:
+        found.append(image)
+        size += len(image)
+        if size > _TOGETHER:
+            break
     return found
 
 

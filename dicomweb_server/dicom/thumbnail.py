@@ -26,7 +26,6 @@ from dicomweb_server.dicom.rendering.formats import written
 from dicomweb_server.dicom.rendering.modality import significant
 from dicomweb_server.dicom.rendering.picture import Subject, are_quantities, grey_stage, picture
 from dicomweb_server.dicom.rendering.proportions import proportion
-from dicomweb_server.model.errors import Undecodable
 
 SIDE = 128
 _NEAR = 0.94
@@ -84,8 +83,8 @@ def _draft(data: bytes, facts: ImageFacts, side: int) -> Frame | None:
             mode = "L" if facts.samples == 1 else "RGB"
             image.draft(mode, (side * 2, side * 2))
             return Frame(np.asarray(image.convert(mode)), "RGB" if facts.samples == 3 else facts.photometric)
-    except (OSError, ValueError, SyntaxError) as error:
-        raise Undecodable("the JPEG frame cannot be decoded") from error
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return None
 
 
 def _small(frame: Frame, subject: Subject, side: int) -> Grey:

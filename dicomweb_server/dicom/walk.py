@@ -94,15 +94,17 @@ class Walker:
         elements: DataSet = []
         creators: dict[int, str] = {}
         window, head, smallest = self.window, self._head, self._smallest
+        begin, counted = position, 0
         while position + 8 <= stop:
             if position + 12 > window.end:
-                self._advance(position, elements)
+                counted = self._advance(position, elements, counted)
             at = position - window.base
             group, number, code, length = head(window.buffer, at)
             start = position + 8
             vr = SHORT_VRS.get(code)
             if vr is None:
                 if (group == 0xFFFE or group < 4) and self._ends(group, number, depth, elements):
+                    self._end(elements, counted, position - begin)
                     return elements, start if number == 0xE00D else position
                 vr = LONG_VRS.get(code)
                 if vr is not None and position + 12 <= stop:
@@ -141,24 +143,26 @@ class Walker:
                 elements.append(_element((tag, vr, start, length, self._large(tag, vr, start, length))))
                 continue
             if end > window.end:
-                window.load(start)
+                counted = self._advance(start, elements, counted)
             kept = window.buffer[start - window.base : end - window.base]
             if group & 1 and number < 0x100:
                 creators[tag] = kept.decode("latin-1").strip(" \0")
             elements.append(_element((tag, vr, start, length, kept)))
-        self._count_up(len(elements) + 1)
+        self._end(elements, counted, position - begin)
         return elements, position
 
     def _implicit_elements(self, position: int, stop: int, depth: int) -> tuple[DataSet, int]:
         elements: DataSet = []
         creators: dict[int, str] = {}
         window, head, smallest = self.window, self._implicit, self._smallest
+        begin, counted = position, 0
         while position + 8 <= stop:
             if position + 8 > window.end:
-                self._advance(position, elements)
+                counted = self._advance(position, elements, counted)
             group, number, length = head(window.buffer, position - window.base)
             start = position + 8
             if (group == 0xFFFE or group < 4) and self._ends(group, number, depth, elements):
+                self._end(elements, counted, position - begin)
                 return elements, start if number == 0xE00D else position
             tag = group << 16 | number
             vr = private_vr(tag, creators.get(_block(tag), "")) if group & 1 else public_vr(tag)
@@ -177,11 +181,13 @@ class Walker:
             if length > smallest or group == 0x7FE0:
                 elements.append(_element((tag, vr, start, length, self._large(tag, vr, start, length))))
                 continue
-            kept = window.bytes(start, length)
+            if end > window.end:
+                counted = self._advance(start, elements, counted)
+            kept = window.buffer[start - window.base : end - window.base]
             if group & 1 and number < 0x100:
                 creators[tag] = kept.decode("latin-1").strip(" \0")
             elements.append(_element((tag, vr, start, length, kept)))
-        self._count_up(len(elements) + 1)
+        self._end(elements, counted, position - begin)
         return elements, position
 
     def _ends(self, group: int, number: int, depth: int, elements: DataSet) -> bool:
@@ -202,10 +208,26 @@ class Walker:
             elements.append(Element(tag, vr, start, stop - start, None))
         return stop
 
-    def _advance(self, position: int, elements: DataSet) -> None:
+    def _advance(self, position: int, elements: DataSet, counted: int) -> int:
+        """Go on with the next part of the source; how many of the elements are counted by now."""
         if len(elements) > MAX_ELEMENTS:
             self._count_up(len(elements))
+        self._count_small(elements[counted:])
         self.window.load(position)
+        return len(elements)
+
+    def _end(self, elements: DataSet, counted: int, length: int) -> None:
+        self._count_up(len(elements) + 1)
+        # Of a short one nothing was left out, so that its length will do
+        if counted or length > self._smallest:
+            self._count_small(elements[counted:])
+        else:
+            self._count_bytes(length)
+
+    def _count_small(self, elements: DataSet) -> None:
+        """The bytes kept of them, but those counted one by one."""
+        values = (each.value for each in elements if each.length <= self._smallest)
+        self._count_bytes(sum(len(value) for value in values if isinstance(value, bytes)))
 
     def _hidden_sequence(self, start: int, length: int, depth: int) -> list[DataSet] | None:
         """The items of a sequence sent as UN, always Implicit VR Little Endian; None when it is none."""
@@ -224,10 +246,13 @@ class Walker:
     def _large(self, tag: int, vr: str, start: int, length: int) -> bytes | None:
         if tag in PIXEL_TAGS or length > self._keep.get(vr[:2], self._keep_array):
             return None
-        self._spent[1] += length
+        self._count_bytes(length)
+        return self.window.bytes(start, length)
+
+    def _count_bytes(self, size: int) -> None:
+        self._spent[1] += size
         if self._spent[1] > MAX_KEPT:
             raise Rejected("the attributes are larger than this server takes", reason=CANNOT_UNDERSTAND)
-        return self.window.bytes(start, length)
 
     def _compound(
         self, tag: int, vr: str, start: int, length: int, stop: int, depth: int

@@ -50,7 +50,7 @@ def _names(tag: str, data_set: DicomJson) -> str:
         keyword = keyword_for_tag(int(tag, 16))
         return f'tag="{tag}" keyword="{keyword}"' if keyword else f'tag="{tag}"'
     creator = data_set.get(f"{group}00{number >> 8:02X}", {}).get("Value", [None])[0]
-    if number < 0x1000 or creator is None:
+    if number < 0x1000 or not isinstance(creator, str):
         return f'tag="{tag}"'
     return f'tag="{group}00{number & 0xFF:02X}" privateCreator={quoteattr(_legal(creator))}'
 

@@ -14,6 +14,7 @@ DicomwebError
   Rejected              an instance cannot be stored; carries the reason code
   BackendFailed         a store, queue or source did not do its work
     OutOfResources      disk, memory or a queue is full; try again later
+      NoRoom            what was made cannot be written
 """
 
 from __future__ import annotations
@@ -101,3 +102,7 @@ class OutOfResources(BackendFailed):
     def __init__(self, text: str, *, retry_after: float = 10.0) -> None:
         super().__init__(text, passing=True)
         self.retry_after = retry_after
+
+
+class NoRoom(OutOfResources):
+    """What was made cannot be written: the disk is full or read-only."""

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import ParamSpec, Protocol, TypeVar
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+CALLER: ContextVar[str] = ContextVar("CALLER", default="")
+"""For whom calls are made; callers take turns."""
 
 
 class Pool(Protocol):
@@ -14,7 +18,8 @@ class Pool(Protocol):
         """Run a picklable function in a pool process and return what it returns.
 
         A DicomwebError it raises comes through. Raises BackendFailed when the process was killed for its time or
-        memory, or died, the pool being whole again at once; OutOfResources when too many wait already.
+        memory, or died, the pool being whole again at once; OutOfResources when too many wait already, or it waited
+        too long. A call that takes long may be ended and begun anew: what it writes, it writes from the start.
         """
 
     def run_blocking(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:

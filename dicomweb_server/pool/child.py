@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import pickle
 import resource
@@ -14,11 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from dicomweb_server import limits
-from dicomweb_server.model.errors import BackendFailed, DicomwebError
+from dicomweb_server.model.errors import BackendFailed, DicomwebError, NoRoom
 from dicomweb_server.pool import base
 
 log = logging.getLogger(__name__)
 
+LEFT = 75
+"""Exit code of a process that left for idleness, so that a decoder which ends its process is not taken for one."""
 _KEPT_MEMORY = 64 << 20
 """A few decoded frames, so that drawing the next one faults nothing in."""
 
@@ -80,8 +83,10 @@ def main(pipe: Connection, memory: int, idle_seconds: float) -> None:
             return
         if answer.last:
             return
+    raise SystemExit(LEFT)
 
 
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 _TOO_MUCH = "killed for the memory it needed for one image"
 
 
@@ -92,10 +97,18 @@ def _answer(work: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Answer:
         return Answer.of_error(error)
     except MemoryError:
         return Answer.failed(_TOO_MUCH)
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            return _unforeseen(work, error)
+        return Answer.of_error(NoRoom(f"what was made cannot be written: {error.strerror}"))
     except Exception as error:  # whatever a decoder throws must not end in the caller
-        # Not its text: that may quote what was read from a file
-        log.error("pool work %s failed: %s%s", getattr(work, "__name__", "?"), type(error).__name__, _place(error))
-        return Answer(error=(BackendFailed, (f"{type(error).__name__} in a pool process",), {"passing": False}))
+        return _unforeseen(work, error)
+
+
+def _unforeseen(work: Any, error: Exception) -> Answer:
+    # Not its text: that may quote what was read from a file
+    log.error("pool work %s failed: %s%s", getattr(work, "__name__", "?"), type(error).__name__, _place(error))
+    return Answer(error=(BackendFailed, (f"{type(error).__name__} in a pool process",), {"passing": False}))
 
 
 def _place(error: BaseException) -> str:

@@ -1,9 +1,13 @@
 """A pool of processes that can be killed one by one.
 
 Written here rather than taken from pebble or concurrent.futures: the standard executor breaks as a whole when one
-process dies, and pebble keeps its processes for ever and polls its queues. Ours is a pipe for each process: the
-calling thread sends the work, waits for the answer no longer than its limit, and kills that one process otherwise.
-Processes start on first use and leave by themselves when nothing came for ``idle_seconds``.
+process dies, and pebble keeps its processes for ever and polls its queues. Ours is a pipe for each process: a thread
+sends the work, waits for the answer no longer than its limit, and kills that one process otherwise. Processes start on
+first use and leave by themselves when nothing came for ``idle_seconds``.
+
+What takes long must not hold up what takes milliseconds, so there are two lanes. A call that has worked for
+``patience`` seconds makes way once others wait: it goes on in the slow lane, or begins again there when that is full.
+What was slow once is sent there at once, until it is quick.
 """
 
 from __future__ import annotations
@@ -11,31 +15,29 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from multiprocessing import get_context
-from multiprocessing.connection import Connection
-from multiprocessing.context import ForkServerContext, SpawnContext
-from multiprocessing.process import BaseProcess
 from typing import Any, ParamSpec, TypeVar, cast
 
 from dicomweb_server.model.errors import BackendFailed, OutOfResources
-from dicomweb_server.pool.base import Pool
-from dicomweb_server.pool.child import Answer, main, revived
+from dicomweb_server.pool.base import CALLER, Pool
+from dicomweb_server.pool.child import Answer
+from dicomweb_server.pool.lane import Call, Lane
+from dicomweb_server.pool.worker import Context, HasLeft, Worker
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_Context = ForkServerContext | SpawnContext
-
-_SETTLE_SECONDS = 5.0
 MOST_WAITING = 512
 """Calls of requests that may wait for a process: what comes then is told to come again (H-25)."""
+PATIENCE_SECONDS = 1.0
+_LOOK_SECONDS = 0.1
+_SUSPECTS = 1024
 
 
 class ProcessPool:
-    """At most ``processes`` killable processes.
+    """At most ``processes`` killable processes in each lane.
 
     Each may take ``memory`` bytes of address space beyond what it starts with, and ``seconds`` for one image; a call
     that works on many, ``longest_seconds`` for all. The pool must be made before the process that owns it starts
@@ -53,36 +55,38 @@ class ProcessPool:
         method: str = "forkserver",
         preload: Sequence[str] = (),
         most_waiting: int = MOST_WAITING,
+        patience: float = PATIENCE_SECONDS,
     ) -> None:
-        self._context = cast(_Context, get_context(method))
+        self._context = cast(Context, get_context(method))
         if method == "forkserver" and preload:
             self._context.set_forkserver_preload(list(preload))
         self._seconds = seconds
         self._longest_seconds = longest_seconds
         self._memory = memory
         self._idle_seconds = idle_seconds
-        self._free = threading.BoundedSemaphore(processes)
+        self._patience = min(patience, seconds)
         self._lock = threading.Lock()
-        self._idle: list[_Worker] = []
-        self._all: set[_Worker] = set()
+        self._idle: list[Worker] = []
+        self._all: set[Worker] = set()
+        self._suspects: OrderedDict[str, None] = OrderedDict()
         self._closed = False
         self._most_waiting = most_waiting + processes
         self._waiting = 0
-        self._threads = ThreadPoolExecutor(processes, thread_name_prefix="pool")
+        self._quick = Lane("quick", processes, self._begin, wait_seconds=2 * seconds)
+        self._slow = Lane("slow", processes, self._go_on, wait_seconds=2 * seconds)
 
     async def run(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         if self._waiting >= self._most_waiting:
             raise OutOfResources("too many pictures are being made")
         self._waiting += 1
         try:
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._threads, partial(self.run_blocking, work, *args, **kwargs))
+            answer = await asyncio.wrap_future(self._entered((work, args, kwargs)).answer)
         finally:
             self._waiting -= 1
+        return cast(R, answer.result())
 
     def run_blocking(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        with self._free:
-            return cast(R, self._answer((work, args, kwargs)).result())
+        return cast(R, self._entered((work, args, kwargs)).answer.result().result())
 
     def close(self) -> None:
         """Kill what runs; a call on its way raises BackendFailed."""
@@ -91,7 +95,8 @@ class ProcessPool:
             workers = list(self._all)
         for worker in workers:
             worker.kill()
-        self._threads.shutdown(wait=True)
+        self._quick.close()
+        self._slow.close()
 
     @property
     def pids(self) -> set[int]:
@@ -100,93 +105,102 @@ class ProcessPool:
             self._all = {worker for worker in self._all if worker.alive}
             return {worker.pid for worker in self._all}
 
-    def _answer(self, call: tuple[Any, ...]) -> Answer:
-        while True:
-            worker = self._take()
-            answer = worker.ask(call, self._seconds, self._longest_seconds)
-            if answer is None:
-                # It left for idleness just as the work was sent: the work was not begun
-                self._drop(worker)
-                continue
-            if worker.alive and not answer.last:
-                self._give_back(worker)
-            else:
-                self._drop(worker)
-            return answer
+    def _entered(self, work: tuple[Any, ...]) -> Call:
+        call = Call(cast(Any, work), CALLER.get())
+        if self._closed:
+            raise BackendFailed("the pool is closed")
+        lane = self._slow if call.about in self._suspects else self._quick
+        lane.put(call)
+        return call
 
-    def _take(self) -> _Worker:
+    def _begin(self, call: Call) -> None:
+        """In the quick lane."""
+        if not call.answer.set_running_or_notify_cancel():
+            return
+        answer = self._first_answer(call)
+        while answer is None:
+            if self._quick.crowded:
+                self._make_way(call)
+                return
+            answer = self._later_answer(call)
+        self._settle(call, answer)
+
+    def _make_way(self, call: Call) -> None:
+        self._suspect(call)
+        if not self._slow.put_if_free(call):
+            self._drop(call)
+            self._slow.put(call)
+
+    def _go_on(self, call: Call) -> None:
+        """In the slow lane: with the process that is at it already, or from the start."""
+        if not call.answer.running() and not call.answer.set_running_or_notify_cancel():
+            return
+        answer = self._first_answer(call) if call.worker is None else None
+        if answer is not None:
+            self._trust(call)
+        while answer is None:
+            answer = self._later_answer(call)
+        self._settle(call, answer)
+
+    def _first_answer(self, call: Call) -> Answer | None:
+        """What came of the call within the patience of the pool."""
+        while True:
+            call.worker = self._take()
+            try:
+                call.worker.begin(call.work)
+                return call.worker.answer(self._patience)
+            except HasLeft:
+                self._drop(call)
+
+    def _later_answer(self, call: Call) -> Answer | None:
+        """What came of it a little later, or because it took too long."""
+        worker = call.worker
+        assert worker is not None
+        now = time.monotonic()
+        if now - worker.image_begun >= self._seconds:
+            return Answer.failed(f"killed after {self._seconds:g} seconds of work on one image")
+        if now - worker.begun >= self._longest_seconds:
+            return Answer.failed(f"killed after {self._longest_seconds:g} seconds of work on many images")
+        return worker.answer(_LOOK_SECONDS)
+
+    def _settle(self, call: Call, answer: Answer) -> None:
+        worker = call.worker
+        if worker is not None and worker.alive and not answer.last:
+            with self._lock:
+                self._idle.append(worker)
+        else:
+            self._drop(call)
+        call.answer.set_result(answer)
+
+    def _suspect(self, call: Call) -> None:
+        if call.about is not None:
+            with self._lock:
+                self._suspects[call.about] = None
+                if len(self._suspects) > _SUSPECTS:
+                    self._suspects.popitem(last=False)
+
+    def _trust(self, call: Call) -> None:
+        if call.about is not None:
+            with self._lock:
+                self._suspects.pop(call.about, None)
+
+    def _take(self) -> Worker:
         with self._lock:
             if self._closed:
                 raise BackendFailed("the pool is closed")
             if self._idle:
                 return self._idle.pop()
-        worker = _Worker(self._context, self._memory, self._idle_seconds)
+        worker = Worker(self._context, self._memory, self._idle_seconds)
         with self._lock:
             self._all.add(worker)
         return worker
 
-    def _give_back(self, worker: _Worker) -> None:
-        with self._lock:
-            self._idle.append(worker)
-
-    def _drop(self, worker: _Worker) -> None:
-        worker.kill()
-        with self._lock:
-            self._all.discard(worker)
-
-
-class _Worker:
-    """One process and the pipe to it."""
-
-    def __init__(self, context: _Context, memory: int, idle_seconds: float) -> None:
-        ours, theirs = context.Pipe()
-        self._pipe: Connection = ours
-        self._process: BaseProcess = context.Process(target=main, args=(theirs, memory, idle_seconds), daemon=True)
-        try:
-            self._process.start()
-        except OSError as error:
-            raise OutOfResources("no process could be started") from error
-        finally:
-            theirs.close()
-
-    @property
-    def alive(self) -> bool:
-        return self._process.is_alive()
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid or 0
-
-    def ask(self, call: tuple[Any, ...], seconds: float, longest: float) -> Answer | None:
-        """The answer to ``call``; None when the process had left before it took the call."""
-        try:
-            self._pipe.send(call)
-        except OSError:
-            return None
-        try:
-            began = time.monotonic()
-            while self._pipe.poll(seconds):
-                answer = self._pipe.recv_bytes()
-                if answer:
-                    return revived(answer)
-                if time.monotonic() - began > longest:
-                    self.kill()
-                    return Answer.failed(f"killed after {longest:g} seconds of work on many images")
-            self.kill()
-            return Answer.failed(f"killed after {seconds:g} seconds of work on one image")
-        except (EOFError, OSError):
-            self._process.join(_SETTLE_SECONDS)
-            if self._process.exitcode == 0:
-                return None
-            return Answer.failed(f"a decoder process died ({_cause(self._process.exitcode)})")
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.join(_SETTLE_SECONDS)
-
-
-def _cause(code: int | None) -> str:
-    return f"signal {-code}" if code is not None and code < 0 else f"exit {code}"
+    def _drop(self, call: Call) -> None:
+        worker, call.worker = call.worker, None
+        if worker is not None:
+            worker.kill()
+            with self._lock:
+                self._all.discard(worker)
 
 
 _: type[Pool] = ProcessPool

@@ -6,15 +6,22 @@ import asyncio
 import contextlib
 import fcntl
 import hashlib
+import logging
 import os
 import secrets
+import struct
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-_LOCKS = 256
+from dicomweb_server.model.errors import NoRoom
+
+log = logging.getLogger(__name__)
+
+LONG = 4 << 20
+"""Bytes that are not held in memory while a client reads them."""
 _FULL = 0.9
 """Part of the bound that is left after the longest unused went."""
 _COUNTED_SECONDS = 60.0
@@ -42,50 +49,66 @@ class Derived:
 
     async def read(self, key: str, make: Callable[[], Awaitable[bytes]]) -> bytes:
         """The bytes of ``key``, made when they are not here. What ``make`` raises comes through, and is not kept."""
-        made = await _held(self._path(key))
-        if made is not None:
-            return made
+        found = await self.get(key, make)
+        return found if isinstance(found, bytes) else await asyncio.to_thread(found.read_bytes)
+
+    async def get(self, key: str, make: Callable[[], Awaitable[bytes]]) -> bytes | Path:
+        """The same; in place of many bytes their file, to be opened at once."""
+        made: bytes | None = None
 
         async def fill(draft: Path) -> None:
             nonlocal made
             made = await make()
             await asyncio.to_thread(draft.write_bytes, made)
 
+        try:
+            return await self.content(key, fill)
+        except NoRoom as error:
+            log.warning("%s", error)
+        return made if made is not None else await make()
+
+    async def content(self, key: str, fill: Callable[[Path], Awaitable[None]]) -> bytes | Path:
+        """What is in the file of ``path``, or that file where it is long. Raises as ``path`` does."""
         for _ in range(3):
-            path = await self.path(key, fill)
-            if made is not None:
-                return made
-            with contextlib.suppress(FileNotFoundError):  # gone for being the longest unused: made again
-                return await asyncio.to_thread(path.read_bytes)
-        return await make()
-
-    async def ready(self, key: str, make: Callable[[], Awaitable[bytes]]) -> None:
-        """``read`` for later: on return they are made."""
-
-        async def fill(draft: Path) -> None:
-            await asyncio.to_thread(draft.write_bytes, await make())
-
-        await self.path(key, fill)
+            found = await _held(self._path(key))
+            if found is not None:
+                return found
+            await self.path(key, fill)
+        raise NoRoom("what was made for somebody goes at once")
 
     async def has(self, key: str) -> bool:
         return await asyncio.to_thread(_used, self._path(key))
 
     async def path(self, key: str, fill: Callable[[Path], Awaitable[None]]) -> Path:
-        """The file of ``key``; ``fill`` writes it when it is not here. Open it at once: it may leave when unused."""
+        """The file of ``key``; ``fill`` writes it when it is not here. Open it at once: it may leave when unused.
+
+        Raises NoRoom, and what ``fill`` raises.
+        """
         path = self._path(key)
         if _used(path):
             return path
         task = self._making.get(key)
         if task is None:
-            task = asyncio.ensure_future(self._made(key, path, fill))
+            task = asyncio.ensure_future(self._made(path, fill))
             self._making[key] = task
             task.add_done_callback(lambda _: self._making.pop(key, None))
         return await asyncio.shield(task)
 
-    async def _made(self, key: str, path: Path, fill: Callable[[Path], Awaitable[None]]) -> Path:
+    async def _made(self, path: Path, fill: Callable[[Path], Awaitable[None]]) -> Path:
+        try:
+            size = await self._filled(path, fill)
+        except OSError as error:
+            raise NoRoom(f"what was made for somebody cannot be kept: {error.strerror}") from error
+        self._written += size
+        if self._written > self._most // _LOOK:
+            await asyncio.to_thread(self._shrink)
+        return path
+
+    async def _filled(self, path: Path, fill: Callable[[Path], Awaitable[None]]) -> int:
+        """Bytes that were written; 0 when another process was first."""
         async with self._alone(path):
             if _used(path):
-                return path  # another process was first
+                return 0
             draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
             try:
                 await fill(draft)
@@ -93,20 +116,16 @@ class Derived:
                 draft.rename(path)
             finally:
                 draft.unlink(missing_ok=True)
-        self._written += size
-        if self._written > self._most // _LOOK:
-            await asyncio.to_thread(self._shrink)
-        return path
+        return size
 
     @asynccontextmanager
     async def _alone(self, path: Path) -> AsyncIterator[None]:
-        """Hold the lock that all processes take for this file, among a few others."""
+        """Hold what all processes lock for this file: a byte of its own in the file of locks."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        name = self._folder / f"{int(path.name[:8], 16) % _LOCKS:02x}.lock"
-        descriptor = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             pause = 0.002
-            while not _locked(descriptor):
+            while not _locked(descriptor, int(path.name[:15], 16)):
                 await asyncio.sleep(pause)
                 pause = min(pause * 1.5, 0.05)
             yield
@@ -140,16 +159,22 @@ class Derived:
         return self._folder / name[:2] / name
 
 
-async def _held(path: Path) -> bytes | None:
-    """What is in a file; None where there is none. In a thread only where a disk may have to be waited for."""
+async def _held(path: Path) -> bytes | Path | None:
+    """What is in a file, or the file where that is long; None where there is none.
+
+    In a thread only where a disk may have to be waited for.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     try:
         facts = os.fstat(descriptor)
         if facts.st_mtime < time.time() - _COUNTED_SECONDS:
-            os.utime(descriptor)
+            with contextlib.suppress(OSError):  # it may be read-only
+                os.utime(descriptor)
+        if facts.st_size > LONG:
+            return path
         if _is_in_memory(descriptor, facts.st_size):
             return os.pread(descriptor, facts.st_size, 0)
         return await asyncio.to_thread(os.pread, descriptor, facts.st_size, 0)
@@ -169,14 +194,16 @@ def _used(path: Path) -> bool:
     """Whether the file is there; it counts as used now."""
     try:
         os.utime(path)
-    except FileNotFoundError:
-        return False
+    except OSError:  # it may be read-only
+        return path.exists()
     return True
 
 
-def _locked(descriptor: int) -> bool:
+def _locked(descriptor: int, place: int) -> bool:
+    """Whether the byte could be locked. The lock goes with the descriptor, as that of a whole file does."""
+    wanted = struct.pack("hhqqi0q", fcntl.F_WRLCK, os.SEEK_SET, place, 1, 0)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+        fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, wanted)
+    except (BlockingIOError, PermissionError):
         return False
     return True

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from dicomweb_server.pool.base import image_done
 
@@ -69,6 +69,13 @@ def transcoded(path: str, numbers: Sequence[int], syntax: str) -> list[bytes]:
     from dicomweb_server.dicom.drawing import transcode_frames
 
     return [frame.data for frame in transcode_frames(path, numbers, syntax)]
+
+
+def saved(path: str, draft: str, work: Callable[..., list[bytes]], *args: Any) -> None:
+    """What ``work`` makes of one frame, written to ``draft``: it may be larger than the sender wants to hold."""
+    (made,) = work(path, *args)
+    with open(draft, "wb") as out:
+        out.write(made)
 
 
 def kept(path: str, numbers: Sequence[int]) -> list[bytes]:

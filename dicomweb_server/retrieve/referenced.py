@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import TypeVar
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from dicomweb_server.dicom.dataset import Attributes
 from dicomweb_server.dicom.rendering.groups import of_frame
 from dicomweb_server.dicom.rendering.plane import plane_of
+from dicomweb_server.model.errors import NotAcceptable
 from dicomweb_server.model.ids import InstanceKey, is_uid
 
 T = TypeVar("T")
@@ -17,6 +19,9 @@ T = TypeVar("T")
 _CONTENT, _INDEX = "00209111", "00209157"
 _PLACE, _POSITION = "00209113", "00200032"
 _ORIENTED, _ORIENTATION = "00209116", "00200037"
+
+MOST_REFERRED = 4096
+"""Images of one presentation state."""
 
 _TOLERANCE = 0.01
 """Millimetres that positions are written to."""
@@ -28,15 +33,30 @@ Shown = tuple[T, Attributes, Sequence[int]]
 """An image, what it says of itself, and its frames that are referred to."""
 
 
-def references(key: InstanceKey, state: Attributes) -> Iterator[tuple[InstanceKey, tuple[int, ...]]]:
-    """Every image that a state names, with the frames it names of it; of a blending state the underlying ones."""
-    yield from _named(key, state)
-    yield from _named(key, _image_set(state, "UNDERLYING"))
+def references(key: InstanceKey, state: Attributes) -> dict[InstanceKey, tuple[int, ...]]:
+    """Every image that a state names, with the frames it names of it; of a blending state the underlying ones.
+
+    Raises NotAcceptable where they are too many.
+    """
+    return _once(chain(_named(key, state), _named(key, _image_set(state, "UNDERLYING"))))
 
 
-def superimposed(key: InstanceKey, state: Attributes) -> Iterator[tuple[InstanceKey, tuple[int, ...]]]:
-    """Those that a blending state lays over the others."""
-    yield from _named(key, _image_set(state, "SUPERIMPOSED"))
+def superimposed(key: InstanceKey, state: Attributes) -> dict[InstanceKey, tuple[int, ...]]:
+    """Those that a blending state lays over the others. Raises NotAcceptable where they are too many."""
+    return _once(_named(key, _image_set(state, "SUPERIMPOSED")))
+
+
+def _once(named: Iterable[tuple[InstanceKey, tuple[int, ...]]]) -> dict[InstanceKey, tuple[int, ...]]:
+    """Each image once, in the order of first mention; without frames where it is named as a whole."""
+    found: dict[InstanceKey, dict[int, None]] = {}
+    whole = set()
+    for image, frames in named:
+        found.setdefault(image, {}).update(dict.fromkeys(frames))
+        if not frames:
+            whole.add(image)
+    if len(found) > MOST_REFERRED:
+        raise NotAcceptable(f"presentation states of more than {MOST_REFERRED} images are not drawn")
+    return {image: () if image in whole else tuple(frames) for image, frames in found.items()}
 
 
 def _image_set(state: Attributes, position: str) -> Attributes:

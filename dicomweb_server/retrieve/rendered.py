@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from enum import Enum
@@ -85,15 +85,18 @@ class Rendered:
 
     async def picture(
         self, held: Held, frames: Sequence[int], wanted: Rendering, *, state: Held | None = None
-    ) -> bytes:
-        """One frame as an image, several as an animation. Raises NotFound, BadRequest, NotAcceptable, Undecodable."""
+    ) -> bytes | Path:
+        """One frame as an image, several as an animation; a long one as a file to be opened at once.
+
+        Raises NotFound, BadRequest, NotAcceptable, Undecodable.
+        """
         if self.kept is None:
             return await self._drawn(held, frames, wanted, state)
         shown_by = await self.shown_by(state)
         key = (
             f"picture {media.REVISION} {held.version.version} {held.key.instance} {frames} {wanted.spelled} {shown_by}"
         )
-        return await self.kept.read(key, partial(self._drawn, held, frames, wanted, state))
+        return await self.kept.get(key, partial(self._drawn, held, frames, wanted, state))
 
     async def _drawn(self, held: Held, frames: Sequence[int], wanted: Rendering, state: Held | None) -> bytes:
         if len(frames) > 1:
@@ -109,7 +112,8 @@ class Rendered:
         Raises as ``picture`` does.
         """
         over = await self._superimposed(state) if state is not None and _blends(state) else []
-        for start in range(0, len(frames), TOGETHER):
+        start = 0
+        while start < len(frames):
             some = frames[start : start + TOGETHER]
             if state is not None and _blends(state):
                 drawn = await self._blended(held, some, wanted, state, over)
@@ -118,15 +122,16 @@ class Rendered:
             else:
                 async with self._file(state) as path:
                     drawn = await self.run(held, drawing.states, some, path, wanted)
-            for pair in zip(some, drawn, strict=True):
+            for pair in zip(some, drawn, strict=False):
                 yield pair
+            start += len(drawn)
 
     async def referenced(self, state: Held) -> list[tuple[Held, Sequence[int]]]:
         """The images a presentation state is for and their frames, in the order to be shown; of those that are here.
 
         Raises NotAcceptable where none is.
         """
-        named = referenced.references(state.key, await self._attributes(state.key))
+        named = await asyncio.to_thread(referenced.references, state.key, await self._attributes(state.key))
         found = await self._found(named)
         if not found:
             raise NotAcceptable("none of the images that the presentation state refers to is here")
@@ -140,15 +145,15 @@ class Rendered:
         return " ".join((state.version.version, *(image.version.version for image, _, _ in over)))
 
     async def _superimposed(self, state: Held) -> list[Shown[Held]]:
-        named = referenced.superimposed(state.key, await self._attributes(state.key))
+        named = await asyncio.to_thread(referenced.superimposed, state.key, await self._attributes(state.key))
         found = await self._found(named)
         if not found:
             raise NotAcceptable("none of the images that the presentation state lays over others is here")
         return found
 
-    async def _found(self, named: Iterable[tuple[InstanceKey, tuple[int, ...]]]) -> list[Shown[Held]]:
+    async def _found(self, named: Mapping[InstanceKey, tuple[int, ...]]) -> list[Shown[Held]]:
         found: list[Shown[Held]] = []
-        for key, numbers in named:
+        for key, numbers in named.items():
             try:
                 held = await self.shelf.instance(key)
             except NotFound:
@@ -178,8 +183,11 @@ class Rendered:
             return await self.run(held, drawing.blended, frames, by_state, others, wanted)
 
     async def _attributes(self, key: InstanceKey) -> Attributes:
-        (row,) = await asyncio.to_thread(self.shelf.catalog.holdings.metadata, key)
-        return Attributes(orjson.loads(row))
+        def read() -> Attributes:
+            (row,) = self.shelf.catalog.holdings.metadata(key)
+            return Attributes(orjson.loads(row))
+
+        return await asyncio.to_thread(read)
 
     async def animation(self, held: Held, frames: Sequence[int], wanted: Rendering) -> bytes:
         """The frames as one animated GIF. Raises NotAcceptable where they are more than anybody watches."""

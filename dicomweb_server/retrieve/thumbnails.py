@@ -6,19 +6,22 @@ The one that background work drew is read from the object store; until it is the
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import orjson
 
 from dicomweb_server.dicom.dataset import Attributes
-from dicomweb_server.model.errors import BadRequest, DicomwebError, Gone, NotFound, OutOfResources
+from dicomweb_server.model.errors import BackendFailed, BadRequest, DicomwebError, Gone, NotFound, OutOfResources
 from dicomweb_server.model.ids import InstanceKey, Scope, SeriesKey
 from dicomweb_server.model.records import Version
 from dicomweb_server.objects import layout
 from dicomweb_server.retrieve import drawing
 from dicomweb_server.retrieve.rendered import Rendered
 from dicomweb_server.retrieve.shelf import Held, Shelf
+
+log = logging.getLogger(__name__)
 
 JPEG = "image/jpeg"
 SIDE = 128
@@ -98,7 +101,10 @@ class Thumbnails:
             return await objects.read(key)
         except NotFound:
             drawn = await self.rendered.run(held, drawing.thumbnail, None)
-        await asyncio.to_thread(objects.replace, key, drawn, durable=False)
+        try:
+            await asyncio.to_thread(objects.replace, key, drawn, durable=False)
+        except BackendFailed as error:
+            log.warning("the thumbnail of instance %s was not kept: %s", held.key.instance, error)
         return drawn
 
     async def _card(self, held: Held, box: Box, media_type: str) -> bytes:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from dicomweb_server.dicom import syntaxes
 from dicomweb_server.dicom.syntaxes import EXPLICIT_LE, TARGETS, TransferSyntax, syntax_of
-from dicomweb_server.model.errors import NotAcceptable
+from dicomweb_server.model.errors import NoRoom, NotAcceptable
 from dicomweb_server.objects import layout
 from dicomweb_server.retrieve import drawing
 from dicomweb_server.retrieve.derived import Derived
@@ -30,13 +30,30 @@ class TranscodedForms:
     prefer_htj2k: bool = False
     """Whether who takes any transfer syntax is given the HTJ2K form that is kept, where there is one."""
 
-    async def frame(self, held: Held, number: int, syntax: str) -> bytes:
-        """One frame in ``syntax``. Raises NotFound, NotAcceptable, Undecodable."""
-        return await self.kept.read(_of_frame(held, number, syntax), partial(self._frame, held, number, syntax))
+    async def frame(self, held: Held, number: int, syntax: str) -> bytes | Path:
+        """One frame in ``syntax``, a long one as a file to be opened at once.
+
+        Raises NotFound, NotAcceptable, Undecodable.
+        """
+        try:
+            return await self.kept.content(_of_frame(held, number, syntax), partial(self._fill, held, number, syntax))
+        except NoRoom:
+            (made,) = await self.rendered.run(held, drawing.transcoded, (number,), syntax)
+            return made
 
     async def frame_ready(self, held: Held, number: int, syntax: str) -> None:
         """Make what ``frame`` is to give. Raises as it does."""
-        await self.kept.ready(_of_frame(held, number, syntax), partial(self._frame, held, number, syntax))
+        try:
+            await self.kept.path(_of_frame(held, number, syntax), partial(self._fill, held, number, syntax))
+        except NoRoom:
+            await self.frame(held, number, syntax)
+
+    async def _fill(self, held: Held, number: int, syntax: str, draft: Path) -> None:
+        at_rest = await self._htj2k(held) if syntax in KEPT_GIVES else None
+        if at_rest is not None:
+            await self.rendered.pool.run(drawing.saved, str(at_rest), str(draft), drawing.kept, (number,))
+        else:
+            await self.rendered.run(held, drawing.saved, str(draft), drawing.transcoded, (number,), syntax)
 
     async def preferred(self, held: Held) -> TransferSyntax:
         """What ``*`` gives: as it is stored, unless the site prefers the form that is kept beside it."""
@@ -69,14 +86,6 @@ class TranscodedForms:
             return None
         path = self.rendered.shelf.objects.local(layout.htj2k(held.key, held.version.version))
         return Path(path) if path is not None and await asyncio.to_thread(os.path.exists, path) else None
-
-    async def _frame(self, held: Held, number: int, syntax: str) -> bytes:
-        at_rest = await self._htj2k(held) if syntax in KEPT_GIVES else None
-        if at_rest is not None:
-            (found,) = await self.rendered.pool.run(drawing.kept, str(at_rest), (number,))
-            return found
-        (made,) = await self.rendered.run(held, drawing.transcoded, (number,), syntax)
-        return made
 
 
 def _of_frame(held: Held, number: int, syntax: str) -> str:

@@ -16,7 +16,7 @@ class Work:
     lease_seconds: float = 60.0
     """A worker that was not heard of for so long is taken for dead, and others do what it had begun."""
     decoders: int = 2
-    """Processes that decode pixels, at most, for each process that needs them. They start on first use."""
+    """Processes that decode quick images, at most, for each process that needs them; as many more for slow ones."""
     decode_seconds: float = 30.0
     """A decoder that works on one image for longer is killed."""
     decode_memory_bytes: int = 2 << 30

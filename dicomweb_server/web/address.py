@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from starlette.requests import Request
+from starlette.types import Scope
 
 from dicomweb_server.model.errors import BadRequest
 from dicomweb_server.web import caching
@@ -50,6 +51,15 @@ def origin(request: Request) -> str:
     """The base URI of everything on this server, without a slash at the end. Raises BadRequest."""
     rules: AddressRules = request.app.state.address_rules
     return public_base(request).removesuffix(rules.root)
+
+
+def peer(scope: Scope, rules: AddressRules) -> str:
+    """The address of who asks, as the nearest trusted proxy has it; empty where it is not known."""
+    request = Request(scope)
+    own = request.client.host if request.client else ""
+    if not _is_trusted(request, rules):
+        return own
+    return _nearest(request).get("for") or _last(request, "x-forwarded-for") or own
 
 
 def scheme(request: Request) -> str:
@@ -100,12 +110,17 @@ def _is_trusted(request: Request, rules: AddressRules) -> bool:
 
 def _forwarded(request: Request, scheme: str, host: str) -> tuple[str, str, str]:
     """Scheme, host and path prefix as the nearest proxy reports them (RFC 7239, and the older headers)."""
-    nearest = request.headers.get("forwarded", "").split(",")[-1]
-    pairs = (pair.partition("=") for pair in nearest.split(";"))
-    named = {name.strip().lower(): value.strip().strip('"') for name, _, value in pairs}
+    named = _nearest(request)
     scheme = named.get("proto") or _last(request, "x-forwarded-proto") or scheme
     host = named.get("host") or _last(request, "x-forwarded-host") or host
     return scheme.lower(), host, _last(request, "x-forwarded-prefix").rstrip("/")
+
+
+def _nearest(request: Request) -> dict[str, str]:
+    """What the last element of ``Forwarded`` names."""
+    nearest = request.headers.get("forwarded", "").split(",")[-1]
+    pairs = (pair.partition("=") for pair in nearest.split(";"))
+    return {name.strip().lower(): value.strip().strip('"') for name, _, value in pairs}
 
 
 def _last(request: Request, name: str) -> str:

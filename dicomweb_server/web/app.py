@@ -82,7 +82,7 @@ def make_app(services: Services, *, options: WebOptions | None = None) -> Starle
         routes=[*dicomweb(options), *around()],
         middleware=[
             Middleware(Cors, rules=options.cors),
-            Middleware(Envelope),
+            Middleware(Envelope, rules=options.address),
             *([Middleware(Authentication, keys=options.keys)] if options.keys is not None else []),
             Middleware(NoTrailingSlash, root=options.address.root),
         ],

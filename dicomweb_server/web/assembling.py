@@ -24,7 +24,7 @@ def assemble(data_set: DicomJson, bulk: Bulk, out: Path) -> None:
     if sop_class is None or sop_instance is None:
         raise BadRequest("the metadata names no SOP class or no SOP instance")
     head = file_meta(uid(sop_class), uid(sop_instance), uid(syntax, "transfer syntax"))
-    with out.open("xb") as file:
+    with out.open("wb") as file:
         build(metadata, bulk, head, file, syntax=syntax)
 
 

@@ -9,7 +9,10 @@ from collections.abc import Callable
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from dicomweb_server.web import problems
+from dicomweb_server.model.errors import DicomwebError
+from dicomweb_server.pool.base import CALLER
+from dicomweb_server.web import address, problems
+from dicomweb_server.web.address import AddressRules
 from dicomweb_server.web.measuring import Measured
 
 _log = logging.getLogger("dicomweb_server.web")
@@ -28,8 +31,11 @@ def new_request_id() -> str:
 class Envelope:
     """Pure ASGI. What fails after the status went out is cut off, so that nobody takes it for whole (P-10)."""
 
-    def __init__(self, app: ASGIApp, *, request_id: Callable[[], str] = new_request_id) -> None:
+    def __init__(
+        self, app: ASGIApp, *, rules: AddressRules | None = None, request_id: Callable[[], str] = new_request_id
+    ) -> None:
         self.app = app
+        self.rules = rules or AddressRules()
         self.request_id = request_id
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -38,6 +44,7 @@ class Envelope:
             return
         name = self.request_id()
         scope["request_id"] = name
+        CALLER.set(address.peer(scope, self.rules))
         scope["dicomweb.measured"] = measured = Measured()
         always = [*_ALWAYS, (b"x-request-id", name.encode())]
         started = False
@@ -55,6 +62,9 @@ class Envelope:
         try:
             await self.app(scope, receive, enveloped)
         except Exception as error:
+            if started and isinstance(error, DicomwebError):
+                _log.warning("the answer to request %s broke off: %s", name, error)
+                return
             answer = None if started else problems.answer_to(Request(scope), error)
             if answer is None:
                 # Only the kind of error and its place: a message may quote what was read from a file.

@@ -30,6 +30,7 @@ from dicomweb_server.web import (
 )
 from dicomweb_server.web.accept import Accepted
 from dicomweb_server.web.body import Bytes, Headers, Made
+from dicomweb_server.web.made import piece
 from dicomweb_server.web.rendered_types import GIF, Form
 from dicomweb_server.web.services import Services, services_of
 
@@ -138,10 +139,8 @@ async def one_image(
     etag = f'"{multipart.boundary_of(representation)[:32]}"'
     if caching.is_known(request, etag):
         return body.not_modified(etag, caching.REVALIDATE)
-    drawn = await services_of(request).rendered.picture(held, numbers, wanted, state=state)
-    return body.answer(
-        request, [Bytes(drawn)], content_type=wanted.media_type, etag=etag, cache=caching.REVALIDATE, more=more
-    )
+    drawn = await piece(partial(services_of(request).rendered.picture, held, numbers, wanted, state=state))
+    return body.answer(request, [drawn], content_type=wanted.media_type, etag=etag, cache=caching.REVALIDATE, more=more)
 
 
 async def _several(request: Request, found: Sequence[Held], wanted: Accepted) -> ASGIApp:

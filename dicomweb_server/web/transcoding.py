@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 from starlette.requests import Request
 
 from dicomweb_server.model.errors import NotAcceptable
 from dicomweb_server.retrieve.shelf import Held
-from dicomweb_server.retrieve.transcoded import TranscodedForms, can_give
+from dicomweb_server.retrieve.transcoded import can_give
 from dicomweb_server.web import accept
 from dicomweb_server.web.accept import Accepted, Form
-from dicomweb_server.web.body import Bytes, Made, Piece
+from dicomweb_server.web.body import Made, Piece
+from dicomweb_server.web.made import blocks, piece
 from dicomweb_server.web.services import services_of
 
-BLOCK = 1 << 20
 MADE_BEFORE = 16
 """Up to so many instances are transcoded before the first byte leaves; what fails is then told by 206 (C-33)."""
 AT_ONCE = 4
@@ -88,31 +87,15 @@ def is_transcoded(held: Held, form: Form) -> bool:
 async def frames(request: Request, held: Held, numbers: Sequence[int], form: Form) -> list[Piece]:
     """Transcoded frames; the first few are made now, the others when their turn comes."""
     made = services_of(request).transcoded
-    first = await asyncio.gather(*(made.frame(held, number, form.syntax) for number in numbers[:AT_ONCE]))
-    later = [Made(None, partial(_frame, made, held, number, form.syntax)) for number in numbers[AT_ONCE:]]
-    return [*map(Bytes, first), *later]
-
-
-async def _frame(made: TranscodedForms, held: Held, number: int, syntax: str) -> AsyncIterator[bytes]:
-    yield await made.frame(held, number, syntax)
+    gets = [partial(made.frame, held, number, form.syntax) for number in numbers]
+    first = await asyncio.gather(*map(piece, gets[:AT_ONCE]))
+    return [*first, *(Made(None, partial(blocks, get)) for get in gets[AT_ONCE:])]
 
 
 async def file(request: Request, held: Held, form: Form, *, now: bool) -> Piece:
     """A transcoded instance; its size is known where it is made ``now``."""
-    made = services_of(request).transcoded
-    size = (await made.file(held, form.syntax)).stat().st_size if now else None
-    return Made(size, partial(_blocks, made, held, form.syntax))
-
-
-async def _blocks(made: TranscodedForms, held: Held, syntax: str) -> AsyncIterator[bytes]:
-    descriptor = os.open(await made.file(held, syntax), os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        place = 0
-        while block := await asyncio.to_thread(os.pread, descriptor, BLOCK, place):
-            yield block
-            place += len(block)
-    finally:
-        os.close(descriptor)
+    get = partial(services_of(request).transcoded.file, held, form.syntax)
+    return await piece(get) if now else Made(None, partial(blocks, get))
 
 
 def _because(reason: NotAcceptable | None, error: NotAcceptable) -> NotAcceptable:

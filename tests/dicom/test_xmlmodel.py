@@ -60,6 +60,12 @@ def test_an_empty_value_among_several_keeps_its_place() -> None:
     assert [(value.get("number"), value.text) for value in values] == [("1", "ORIGINAL"), ("2", None), ("3", "M")]
 
 
+def test_a_private_creator_that_is_no_text_is_none() -> None:
+    """A number in its place was an answer of 500."""
+    data_set = {"00190010": {"vr": "FD", "Value": [1.5]}, "00191001": {"vr": "LO", "Value": ["x"]}}
+    assert named(to_xml(data_set), "00191001").get("privateCreator") is None
+
+
 def test_characters_no_xml_can_hold_are_left_out() -> None:
     document = to_xml({"00104000": {"vr": "LT", "Value": ["a\x1b\x00\x0cb"]}})
     assert named(document, "00104000")[0].text == "ab"

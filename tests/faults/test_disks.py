@@ -8,13 +8,16 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.corpus import path
 from tests.faults.ending import assert_all_ready, assert_held, at_rest
 from tests.faults.mounted import Confined, confined, may_mount
 from tests.faults.sending import c_store_status, made, stow_status
+from tests.journeys.asking import OCTETS, instance_url, store
 from tests.journeys.server import wait_for
 from tests.run.test_serve import pids
 
 OUT_OF_RESOURCES = range(0xA700, 0xA800)
+CT = "generated/ts/ct_evle.dcm"
 FAILURES = {0x0110, *OUT_OF_RESOURCES}
 
 pytestmark = pytest.mark.skipif(not may_mount(), reason="a disk of its own needs the right to mount")
@@ -60,6 +63,34 @@ def test_objects_that_may_not_be_written_are_told_and_all_works_again_once_they_
     assert {c_store_status(server, body) for body in some[6:]} == {0}
     assert_all_ready(server, before | later)
     assert [len(pids(server, role)) for role in ("web", "dimse", "worker")] == [1, 1, 1]
+
+
+SHOWN = {
+    "/rendered?window=40,400,linear": ("image/png", 200),
+    "/thumbnail?viewport=90,90": ("image/jpeg", 200),
+    "/frames/1/thumbnail": ("image/jpeg", 200),
+    "/frames/1": (OCTETS + "; transfer-syntax=1.2.840.10008.1.2.4.90", 200),
+    "/metadata": ("application/dicom+json", 200),
+    "": ('multipart/related; type="application/dicom"; transfer-syntax=1.2.840.10008.1.2.4.90', 503),
+}
+
+
+@pytest.mark.parametrize("fault", ["full", "read-only"])
+def test_what_is_held_is_shown_although_nothing_can_be_kept(server: Confined, fault: str) -> None:
+    with server.client() as client:
+        assert store(client, [path(CT)]).status_code == 200
+    wait_for(lambda: at_rest(server), "the end of all work")
+    server.fill() if fault == "full" else server.set_objects("ro")
+    for what, (accept, status) in SHOWN.items():
+        answer = httpx.get(server.dicomweb + instance_url(CT) + what, headers={"Accept": accept}, timeout=60)
+        expected = status if fault == "full" else 200
+        assert (what, answer.status_code) == (what, expected), answer.text
+    server.make_room() if fault == "full" else server.set_objects("rw")
+    for what, (accept, _) in SHOWN.items():
+        answer = httpx.get(server.dicomweb + instance_url(CT) + what, headers={"Accept": accept}, timeout=60)
+        assert (what, answer.status_code) == (what, 200), answer.text
+    assert [len(pids(server, role)) for role in ("web", "dimse", "worker")] == [1, 1, 1]
+    assert "Traceback" not in server.log.read_text()
 
 
 def stow(server: Confined, body: bytes) -> httpx.Response:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import io
 
+import numpy as np
 import pytest
+from PIL import Image
 
+from dicomweb_server.dicom.dataset import Attributes
 from dicomweb_server.dicom.pixels.decode import decode
-from dicomweb_server.dicom.pixels.facts import image_facts
+from dicomweb_server.dicom.pixels.facts import ImageFacts, image_facts
 from dicomweb_server.dicom.pixels.families import family
 from dicomweb_server.model.errors import Undecodable
 from tests import corpus
@@ -105,6 +109,70 @@ def test_a_broken_second_frame_leaves_the_first_alone(name: str) -> None:
         assert decode(second, facts).cells.shape == facts.shape
     except Undecodable as error:
         assert "/" not in str(error)
+
+
+CUT = [
+    "ct_htj2k_lossless",
+    "ct_htj2k_lossy",
+    "ct_j2k_lossless_u12",
+    "ct_jls_lossless",
+    "ct_jpeg_ext12",
+    "ct_jpeg_lossless_sv1",
+    "ct_jxl_lossless",
+    "ct_rle",
+    "rgb_htj2k_rct",
+    "rgb_jpeg_rgb",
+    "rgb_jpeg_ybr420",
+]
+
+
+@pytest.mark.parametrize("name", [f"generated/ts/{name}.dcm" for name in CUT])
+@pytest.mark.parametrize("part", [0.5, 0.9, 0.99])
+def test_a_frame_that_breaks_off_is_refused_and_not_made_up(name: str, part: float) -> None:
+    ds = dataset(name)
+    facts = facts_of(ds)
+    frame = frames_of(ds, facts)[0]
+    with pytest.raises(Undecodable):
+        decode(frame[: int(len(frame) * part)], facts)
+
+
+def test_an_htj2k_frame_with_wrong_bytes_inside_is_refused() -> None:
+    """imagecodecs returned what OpenJPH had made before it gave up."""
+    ds = dataset("generated/ts/ct_htj2k_lossless.dcm")
+    facts = facts_of(ds)
+    frame = bytearray(frames_of(ds, facts)[0])
+    frame[393] = 0xFF
+    with pytest.raises(Undecodable):
+        decode(bytes(frame), facts)
+
+
+@pytest.mark.parametrize("name", ["ct_jpeg_ext12", "ct_jpeg_lossless_sv1", "rgb_jpeg_ybr422"])
+def test_a_jpeg_without_end_marker_is_decoded_where_nothing_else_is_missing(name: str) -> None:
+    ds = dataset(f"generated/ts/{name}.dcm")
+    facts = facts_of(ds)
+    frame = frames_of(ds, facts)[0]
+    without = frame[: frame.rindex(b"\xff\xd9")]
+    assert np.array_equal(decode(without, facts).cells, decode(frame, facts).cells)
+
+
+def test_a_jpeg_of_ten_thousand_scans_is_refused_at_once() -> None:
+    """Each scan of nothing takes as long as a whole image."""
+    buffer = io.BytesIO()
+    Image.fromarray(np.zeros((512, 512), np.uint8)).save(buffer, "JPEG", progressive=True)
+    stream = buffer.getvalue()
+    start = stream.rindex(b"\xff\xda")
+    scan = stream[start : stream.rindex(b"\xff\xd9")]
+    facts = ImageFacts(transfer_syntax="1.2.840.10008.1.2.4.51", rows=512, columns=512, bits_allocated=8, bits_stored=8)
+    assert decode(stream, facts).cells.shape == (512, 512)
+    with pytest.raises(Undecodable, match="scans"):
+        decode(stream[:start] + scan * 10_000 + b"\xff\xd9", facts)
+
+
+def test_bits_that_are_no_count_are_all_that_are_allocated() -> None:
+    """They came as text and floating point, and no file could be written with them."""
+    described = {"00280010": 8, "00280011": 8, "00280100": 16, "00280101": -0.0, "00280102": 1e9}
+    facts = image_facts(Attributes({tag: {"vr": "FD", "Value": [value]} for tag, value in described.items()}), "1.2.3")
+    assert (facts.bits_stored, facts.high_bit) == (16, 15)
 
 
 def test_big_endian_cells_of_32_bits_are_those_of_the_little_endian_file() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import subprocess
 from pathlib import Path
@@ -16,9 +17,12 @@ from dicomweb_server.dicom import syntaxes
 from dicomweb_server.dicom.dataset import Attributes
 from dicomweb_server.dicom.pixels.decode import decode
 from dicomweb_server.dicom.pixels.facts import image_facts
+from dicomweb_server.dicom.source import BytesSource
 from dicomweb_server.dicom.syntaxes import TARGETS
 from dicomweb_server.dicom.transcode import transcode
+from dicomweb_server.dicom.transcoded import write_transcoded
 from dicomweb_server.model.errors import NotAcceptable
+from tests import corpus
 from tests.pixels.reading import attributes, dataset, facts_of, frames_of
 
 LOSSLESS = [
@@ -139,3 +143,14 @@ def test_what_a_target_cannot_hold_is_not_acceptable(name: str, target: str) -> 
     facts = facts_of(ds)
     with pytest.raises(NotAcceptable):
         transcode(frames_of(ds, facts)[0], facts, target)
+
+
+@pytest.mark.parametrize("colour", [b"MONO\xffHROME2", "MONOCHROMÉ2".encode()])
+def test_a_file_whose_photometric_interpretation_is_no_ascii_is_transcoded(colour: bytes) -> None:
+    made = io.BytesIO()
+    broken = corpus.file("generated/ts/ct_evle.dcm").replace(b"MONOCHROME2 ", colour.ljust(12))
+    write_transcoded(BytesSource(broken), syntaxes.RLE, made)
+    read = pydicom.dcmread(io.BytesIO(made.getvalue()))
+    assert read.PhotometricInterpretation.isascii()
+    read.PhotometricInterpretation = "MONOCHROME2"
+    assert np.array_equal(read.pixel_array, dataset("generated/ts/ct_evle.dcm").pixel_array)

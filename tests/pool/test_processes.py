@@ -41,8 +41,13 @@ async def test_work_can_be_awaited(pool: ProcessPool) -> None:
 
 @pytest.mark.parametrize(
     ("bad", "says"),
-    [(work.crash, "signal 6"), (work.leave, "exit 3"), (work.hang, "killed after 1 seconds")],
-    ids=["crash", "exit", "hang"],
+    [
+        (work.crash, "signal 6"),
+        (work.leave, "exit 3"),
+        (work.leave_well, "exit 0"),
+        (work.hang, "killed after 1 seconds"),
+    ],
+    ids=["crash", "exit", "exit without failure", "hang"],
 )
 def test_a_dying_process_costs_one_call(pool: ProcessPool, bad: Callable[[], None], says: str) -> None:
     with pytest.raises(BackendFailed, match=says):
@@ -96,6 +101,11 @@ def test_an_error_of_ours_comes_through_with_its_attributes(pool: ProcessPool) -
     with pytest.raises(NotReady) as caught:
         pool.run_blocking(work.not_ready)
     assert caught.value.retry_after == 7.0
+
+
+def test_a_full_disk_is_told_to_come_again(pool: ProcessPool) -> None:
+    with pytest.raises(OutOfResources, match="No space left"):
+        pool.run_blocking(work.write_too_much)
 
 
 def test_any_other_error_is_named_but_not_quoted(pool: ProcessPool) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import time
 
-import numpy as np
-
 from dicomweb_server.model.errors import NotReady
 from dicomweb_server.pool.base import image_done
 
@@ -27,6 +25,10 @@ def leave() -> None:
     os._exit(3)
 
 
+def leave_well() -> None:
+    os._exit(0)
+
+
 def hang() -> None:
     while True:
         time.sleep(60)
@@ -40,6 +42,8 @@ def several(images: int, seconds: float) -> int:
 
 
 def eat(size: int) -> int:
+    import numpy as np  # the others start quickly
+
     return int(np.ones(size, np.uint8).sum())
 
 
@@ -47,5 +51,25 @@ def not_ready() -> None:
     raise NotReady("the image", retry_after=7.0)
 
 
+def write_too_much() -> None:
+    with open("/dev/full", "wb", buffering=0) as full:
+        full.write(b"x")
+
+
 def stumble() -> None:
     raise KeyError("a name that must not leak")
+
+
+def take(name: str, seconds: float) -> int:
+    """Work for a while on something that has a name."""
+    time.sleep(seconds)
+    return os.getpid()
+
+
+def begin(log: str, seconds: float) -> int:
+    """Work for a while; how often that was begun."""
+    with open(log, "a") as file:
+        file.write("begun\n")
+    time.sleep(seconds)
+    with open(log) as file:
+        return len(file.readlines())

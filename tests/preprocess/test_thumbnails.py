@@ -27,6 +27,7 @@ from dicomweb_server.model.states import State
 from dicomweb_server.notices.log import LogNotices
 from dicomweb_server.objects import layout
 from dicomweb_server.pool.processes import ProcessPool
+from dicomweb_server.preprocess.drawing import write_htj2k
 from dicomweb_server.preprocess.thumbnails import Preprocess
 from dicomweb_server.queues.sql import SqlQueue
 from dicomweb_server.settings import Settings, Storage
@@ -191,6 +192,28 @@ def test_what_breaks_decoders_is_a_dead_letter_after_its_tries_not_before(
     assert (letter.attempts, letter.reason) == (5, "a decoder process died (signal 9)")
     (standing,) = backends.catalog.progress.standing(key)
     assert (standing.state, standing.attempts) == (State.FAILED, 5)
+
+
+class WithoutHtj2k(ProcessPool):
+    """Every attempt at HTJ2K ends the process."""
+
+    def run_blocking(self, work, *args, **kwargs):  # type: ignore[no-untyped-def]
+        return super().run_blocking(os.abort if work is write_htj2k else work, *args, **kwargs)
+
+
+def test_an_encoder_that_dies_leaves_the_instance_ready_as_it_is_stored(settings: Settings, backends: Backends) -> None:
+    keys = stored(settings, backends, FILES[0])
+    pool = WithoutHtj2k(processes=1, seconds=20)
+    try:
+        done = Preprocess(backends.objects, backends.catalog, pool, htj2k=True)(tickets(keys))
+    finally:
+        pool.close()
+    assert done == [DONE]
+    assert backends.catalog.progress.totals()["ready"] == 1
+    version = backends.catalog.holdings.version(keys[0])
+    kept = backends.objects.local(layout.htj2k(keys[0], version.version))
+    assert kept is None or not Path(kept).exists()
+    assert list(backends.objects.staging().glob("*.htj2k")) == []
 
 
 class CrashingPool(ProcessPool):

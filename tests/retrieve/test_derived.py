@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dicomweb_server.model.errors import Undecodable
+from dicomweb_server.model.errors import OutOfResources, Undecodable
 from dicomweb_server.retrieve.derived import Derived
 
 
@@ -51,6 +51,34 @@ async def test_what_failed_is_not_kept(tmp_path: Path) -> None:
         with pytest.raises(Undecodable):
             await kept.read("one", fail)
     assert await kept.read("one", a_kilobyte) == bytes(1000)
+
+
+async def test_what_cannot_be_kept_is_given_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "folder").write_bytes(b"")
+
+    async def fill(draft: Path) -> None:
+        await asyncio.to_thread(draft.write_bytes, b"frame")
+
+    kept = Derived(tmp_path / "folder", 1 << 20)
+    assert await kept.read("one", a_kilobyte) == bytes(1000)
+    with pytest.raises(OutOfResources):
+        await kept.path("one", fill)
+
+
+async def test_what_takes_long_keeps_nothing_else_waiting(tmp_path: Path) -> None:
+    """There were 256 locks, and five hundred slow pictures held nearly all of them."""
+    kept = Derived(tmp_path, 1 << 20)
+
+    async def never() -> bytes:
+        await asyncio.Event().wait()
+        return b""
+
+    slow = [asyncio.ensure_future(kept.read(f"slow {number}", never)) for number in range(500)]
+    for number in range(20):
+        assert await asyncio.wait_for(kept.read(str(number), a_kilobyte), 5) == bytes(1000)
+    for each in [*slow, *kept._making.values()]:
+        each.cancel()
+    await asyncio.gather(*slow, return_exceptions=True)
 
 
 async def test_the_longest_unused_goes(tmp_path: Path) -> None:

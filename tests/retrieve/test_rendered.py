@@ -66,7 +66,9 @@ async def test_what_kills_the_decoder_is_refused_and_the_next_is_drawn(
     rendered, instance = found(held, pool)
     with pytest.raises(Undecodable, match="cannot be drawn"):
         await rendered.run(instance, bad)
-    assert (await rendered.picture(instance, [1], Rendering())).startswith(b"\xff\xd8")
+    picture = await rendered.picture(instance, [1], Rendering())
+    assert isinstance(picture, bytes)
+    assert picture.startswith(b"\xff\xd8")
 
 
 async def test_a_file_that_is_gone_is_not_found(held: Holding, pool: ProcessPool) -> None:

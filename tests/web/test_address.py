@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 
 from dicomweb_server.model.errors import BadRequest
-from dicomweb_server.web.address import AddressRules, public_base
+from dicomweb_server.web.address import AddressRules, peer, public_base
 
 PROXIES = AddressRules(trusted_proxies=(ipaddress.ip_network("10.0.0.0/8"),))
 
@@ -59,3 +59,17 @@ def test_a_stranger_is_not_believed() -> None:
 def test_a_host_that_is_none_is_refused(host: str) -> None:
     with pytest.raises(BadRequest):
         base(AddressRules(), {"host": host})
+
+
+@pytest.mark.parametrize(
+    ("address", "headers", "expected"),
+    [
+        ("192.168.0.1", {"x-forwarded-for": "1.2.3.4"}, "192.168.0.1"),
+        ("10.1.2.3", {"x-forwarded-for": "6.6.6.6, 1.2.3.4"}, "1.2.3.4"),
+        ("10.1.2.3", {"forwarded": 'for=6.6.6.6, for="[2001:db8::1]:99";proto=https'}, "[2001:db8::1]:99"),
+        ("10.1.2.3", {}, "10.1.2.3"),
+    ],
+)
+def test_who_asks_is_told_by_trusted_proxies_alone(address: str, headers: dict[str, str], expected: str) -> None:
+    fields = [(name.encode(), value.encode()) for name, value in headers.items()]
+    assert peer({"type": "http", "client": (address, 5), "headers": fields}, PROXIES) == expected

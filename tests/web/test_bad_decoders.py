@@ -16,8 +16,8 @@ from tests.web.retrieving import Door, door
 P = ParamSpec("P")
 R = TypeVar("R")
 
-RLE = "generated/ts/ct_rle.dcm"
-SECONDS = 2.0
+RLE, CINE, REPORT = "generated/ts/ct_rle.dcm", "generated/mod/nm_dynamic_8frames.dcm", "generated/mod/sr_enhanced.dcm"
+SECONDS = 3.0
 BAD: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "crash": (work.crash, ()),
     "leave": (work.leave, ()),
@@ -57,7 +57,7 @@ def decoders() -> Iterator[Decoders]:
 @pytest.fixture
 def held(tmp_path: Any, decoders: Decoders) -> Iterator[Door]:
     """Anew each time: what was made once is not made again."""
-    with door(tmp_path, RLE, pool=decoders) as found:
+    with door(tmp_path, RLE, CINE, REPORT, pool=decoders) as found:
         yield found
 
 
@@ -72,6 +72,9 @@ def asked(held: Door, what: str) -> tuple[str, str]:
         "frame": (held.at(RLE) + "/frames/1", "application/octet-stream"),
         "instance": (held.at(RLE), "application/dicom"),
         "wado file": (by_uid + "&contentType=application/dicom", "*/*"),
+        "animation": (held.at(CINE) + "/rendered", "image/gif"),
+        "frames of a list": (held.at(RLE) + "/frames/1,1/rendered", 'multipart/related; type="image/png"'),
+        "report": (held.at(REPORT) + "/rendered", "text/html"),
         "series": (held.at(RLE).partition("/instances/")[0] + "/rendered", 'multipart/related; type="image/png"'),
     }[what]
 
@@ -81,7 +84,9 @@ def asked(held: Door, what: str) -> tuple[str, str]:
     [
         *(("rendered", bad) for bad in BAD),
         *(("frame", bad) for bad in BAD),
-        *((what, "crash") for what in ("frame rendered", "wado", "instance", "wado file", "series")),
+        *((what, "crash") for what in ("frame rendered", "wado", "instance", "wado file", "series", "report")),
+        *((what, "crash") for what in ("animation", "frames of a list")),
+        ("animation", "hang"),
         ("wado", "eat"),
         ("instance", "eat"),
     ],
@@ -95,7 +100,8 @@ async def test_it_is_refused_with_a_reason_and_the_next_is_served(
     assert refused.status_code == 406
     assert {"crash": "died", "leave": "died", "hang": "killed", "eat": "memory"}[bad] in refused.text
     assert decoders.next == []
-    assert (await held.get(path, accept)).status_code == 200
+    answer = await held.get(path, accept)
+    assert answer.status_code == 200, answer.text
     assert len(decoders.processes.pids) <= 2
 
 

@@ -16,7 +16,7 @@ from pydicom.pixels import apply_windowing
 
 from tests import corpus
 from tests.web.retrieving import Door, door, parts
-from tests.web.states import GREY, shown, state
+from tests.web.states import GREY, referring, shown, state
 
 CT = "generated/ts/ct_evle.dcm"
 COLOURED = "generated/mod/pr_pseudocolor.dcm"
@@ -204,3 +204,28 @@ async def test_wado_uri_shows_an_image_by_a_state(held: Door) -> None:
         f"&contentType=image/png&presentationSeriesUID={series}&presentationUID={instance}"
     )
     assert np.array_equal(np.asarray(Image.open(io.BytesIO(answer.content)), int), await shown(held, path))
+
+
+async def test_an_image_that_is_named_thousands_of_times_is_shown_once(held: Door) -> None:
+    """Each time it was read anew, so that one state kept the server busy for half a minute."""
+    path = state(held, 90, ReferencedSeriesSequence=referring(corpus_header(CT)) * 3000)
+    answer = await held.get(f"{path}/rendered", 'multipart/related; type="image/png"')
+    assert answer.status_code == 200
+    assert len(parts(answer)) == 1
+
+
+async def test_a_state_of_more_images_than_anybody_looks_at_is_refused(held: Door) -> None:
+    (series,) = referring(corpus_header(CT))
+    named = []
+    for number in range(5000):
+        image = Dataset()
+        image.ReferencedSOPClassUID, image.ReferencedSOPInstanceUID = "1.2.3", f"2.25.16{number}"
+        named.append(image)
+    series.ReferencedImageSequence = named
+    answer = await held.get(f"{state(held, 91, ReferencedSeriesSequence=[series])}/rendered", "image/png")
+    assert answer.status_code == 406
+    assert "4096" in answer.text
+
+
+def corpus_header(name: str) -> Dataset:
+    return pydicom.dcmread(corpus.path(name), stop_before_pixels=True)

@@ -7,12 +7,17 @@ itself. Where codestream and data set disagree, the codestream governs, except f
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import imagecodecs
 import numpy as np
 
+from dicomweb_server.dicom.pixels import whole
 from dicomweb_server.dicom.pixels.arrays import Cells
 from dicomweb_server.dicom.pixels.codestream import Codestream, codestream
 from dicomweb_server.dicom.pixels.facts import MAX_FRAME_SIZE, Element, ImageFacts
@@ -74,6 +79,8 @@ def checked_stream(data: bytes, facts: ImageFacts, kind: Family) -> Codestream:
     stream = codestream(data)
     if stream is None or stream.family is not kind:
         raise Undecodable("the frame is not encoded as its transfer syntax says")
+    if kind is Family.JPEG:
+        whole.check_scans(data)
     if stream.rows * stream.columns * (stream.components or facts.samples) * 2 > MAX_FRAME_SIZE:
         raise Undecodable(f"the frame says it is {stream.rows} x {stream.columns}, larger than this server decodes")
     if (stream.rows, stream.columns) != (facts.rows, facts.columns):
@@ -102,20 +109,26 @@ def _jpeg(data: bytes, facts: ImageFacts, stream: Codestream, keep_ybr: bool) ->
     if stream.lossless and _END_OF_IMAGE not in data:
         raise Undecodable("the compressed frame is cut off")  # libjpeg makes up what is missing
     if facts.samples != 3:
-        return imagecodecs.jpeg8_decode(data), facts.photometric
+        return whole.jpeg(data, imagecodecs.jpeg8_decode), facts.photometric
     coded = stream.colour or ("YBR" if facts.photometric.startswith("YBR") else "RGB")
     if coded == "RGB":
-        return imagecodecs.jpeg8_decode(data, colorspace="RGB", outcolorspace="RGB"), "RGB"
+        return _jpeg_colour(data, "RGB", "RGB"), "RGB"
     if keep_ybr or stream.lossless:
         # The lossless process has no colour transform to undo (T.81 H)
-        return imagecodecs.jpeg8_decode(data, colorspace="YCBCR", outcolorspace="YCBCR"), "YBR_FULL"
-    return imagecodecs.jpeg8_decode(data, colorspace="YCBCR", outcolorspace="RGB"), "RGB"
+        return _jpeg_colour(data, "YCBCR", "YCBCR"), "YBR_FULL"
+    return _jpeg_colour(data, "YCBCR", "RGB"), "RGB"
+
+
+def _jpeg_colour(data: bytes, coded: str, wanted: str) -> Any:
+    return whole.jpeg(data, partial(imagecodecs.jpeg8_decode, colorspace=coded, outcolorspace=wanted))
 
 
 def _jpeg_2000(data: bytes, stream: Codestream) -> Any:
     # OpenJPH wraps around where irreversible coding overshoots the range; OpenJPEG cuts off, so it takes those
     if stream.high_throughput and stream.lossless:
-        return imagecodecs.htj2k_decode(data, planar=False)
+        whole.check_tiles(data)
+        with _raising_unraisable():
+            return imagecodecs.htj2k_decode(data, planar=False)
     return imagecodecs.jpeg2k_decode(data + _END_OF_IMAGE, numthreads=1)
 
 
@@ -129,6 +142,19 @@ def _colour_of_jpeg_2000(facts: ImageFacts, stream: Codestream) -> str:
 def _with_own_chroma(facts: ImageFacts) -> str:
     """The photometric interpretation of cells that no codec has turned: each has samples of its own by now."""
     return "YBR_FULL" if facts.samples == 3 and facts.photometric == "YBR_FULL_422" else facts.photometric
+
+
+@contextmanager
+def _raising_unraisable() -> Iterator[None]:
+    """imagecodecs swallows what OpenJPH throws in the middle of a frame, and returns the frame as far as it came."""
+    swallowed: list[sys.UnraisableHookArgs] = []
+    hook, sys.unraisablehook = sys.unraisablehook, swallowed.append
+    try:
+        yield
+    finally:
+        sys.unraisablehook = hook
+    if swallowed:
+        raise RuntimeError("the frame breaks off")
 
 
 def _as_cells(found: Any, facts: ImageFacts, stream: Codestream) -> Cells:
