@@ -10,7 +10,9 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest, values
+from prometheus_client import REGISTRY, CollectorRegistry, Gauge, generate_latest, values
+from prometheus_client import Counter as Counter
+from prometheus_client import Histogram as Histogram
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.multiprocess import MultiProcessCollector

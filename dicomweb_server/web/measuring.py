@@ -7,7 +7,6 @@ import time
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from prometheus_client import Counter, Histogram
 from starlette.types import Scope
 
 from dicomweb_server import metrics
@@ -50,7 +49,7 @@ class Measured:
 
 
 @lru_cache(maxsize=1024)
-def _figures(transaction: str, status: int) -> tuple[Counter, Histogram, Counter]:
+def _figures(transaction: str, status: int) -> tuple[metrics.Counter, metrics.Histogram, metrics.Counter]:
     """Of one kind of request and answer, so that no label is looked up for each."""
     return (
         metrics.REQUESTS.labels(transaction, str(status)),
