@@ -17,6 +17,8 @@ class Arrivals:
     """From here on they come fast."""
     look_seconds: float = 0.2
     """How far apart two looks are at least."""
+    stale_seconds: float = 0.5
+    """A look that long ago says nothing about now: whatever came since may be the first of many."""
     longest_seconds: float = 30.0
     """A stream that takes longer than this is no burst: what waits goes on beside it."""
     now: Callable[[], float] = time.monotonic
@@ -33,7 +35,9 @@ class Arrivals:
 
     def _look(self, now: float) -> None:
         count = self.stored()
-        fast = self._looked is not None and count - self._looked[1] >= self.per_second * (now - self._looked[0])
+        looked, before = self._looked or (now, count)
+        least = 1.0 if now - looked > self.stale_seconds else self.per_second * (now - looked)
+        fast = self._looked is not None and count - before >= least
         self._looked = now, count
         if not fast:
             self._since = None

@@ -52,6 +52,14 @@ def test_a_burst_is_fast_and_ends(stream: list[tuple[float, float]], burst: bool
     assert [coming.after(seconds, per_second=rate) for seconds, rate in stream][-1] is burst
 
 
+def test_one_that_comes_after_a_while_may_be_the_first_of_a_burst() -> None:
+    coming = Stream()
+    coming.arrivals.in_burst()
+    coming.time, coming.count = 10.0, 1
+    assert coming.arrivals.in_burst()
+    assert not coming.after(0.1, per_second=0.0)
+
+
 def test_pictures_wait_for_the_end_of_a_burst_and_series_do_not() -> None:
     queue, burst = MemoryQueue(), [True]
     worked: list[Kind] = []
