@@ -13,7 +13,7 @@ class Arrivals:
     """Looks at a number that grows with every instance stored, whoever stored it; may be asked by several threads."""
 
     stored: Callable[[], int]
-    per_second: float = 20.0
+    per_second: float = 10.0
     """From here on they come fast."""
     look_seconds: float = 0.2
     """How far apart two looks are at least."""
