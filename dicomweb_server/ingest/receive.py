@@ -69,7 +69,8 @@ class Receive:
         self._gate = Gate(capacity)
         self._unwritten = Level(IN_MEMORY)
         self._inbox = Inbox(capacity.derived)
-        self._readers = ThreadPoolExecutor(threads, "receive")
+        # One more than may read: one of them mostly waits for the disk, for all.
+        self._readers = ThreadPoolExecutor(threads + 1, "receive")
         # Associations read on threads of their own, and a hostile file may take hundreds of megabytes to read.
         self._reading = threading.BoundedSemaphore(threads)
         self._comparer = ThreadPoolExecutor(1, "compare")
