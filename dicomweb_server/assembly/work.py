@@ -39,6 +39,7 @@ def open_worker(settings: Settings) -> Iterator[list[Worker | Periodic | Awaited
     from dicomweb_server.reconcile.series import ReconcileSeries
     from dicomweb_server.reconcile.sweep import Sweep
     from dicomweb_server.workers import policy
+    from dicomweb_server.workers.arrivals import Arrivals
     from dicomweb_server.workers.givenup import GivenUp
     from dicomweb_server.workers.health import DiskHealth, SourceHealth
     from dicomweb_server.workers.loop import Stage, Worker
@@ -60,6 +61,7 @@ def open_worker(settings: Settings) -> Iterator[list[Worker | Periodic | Awaited
                 backends.objects, backends.catalog, quiet_seconds=settings.ingest.series_quiet_seconds
             ),
         }
+        arrivals = Arrivals(backends.catalog.changes.last)
         name = f"{socket.gethostname()}-{os.getpid()}"
         tries = policy.Policy(attempts=settings.work.attempts)
         workers: list[Worker | Periodic | Awaited] = [
@@ -69,6 +71,7 @@ def open_worker(settings: Settings) -> Iterator[list[Worker | Periodic | Awaited
                 stages,
                 f"{name}-{number}",
                 policy=tries,
+                in_burst=arrivals.in_burst,
                 given_up=given_up,
                 lease_seconds=settings.work.lease_seconds,
             )

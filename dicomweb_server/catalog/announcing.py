@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import orjson
 import sqlalchemy as sa
 from sqlalchemy import Connection, bindparam
 
@@ -69,11 +68,7 @@ class Announcing(Storing):
     def _announce_series(
         self, connection: Connection, above: _Parent, source: str, one: AnnouncedSeries, *, now: float
     ) -> list[InstanceKey]:
-        row = connection.execute(self._series, {"study": above.id, "uid": one.key.series}).one_or_none()
-        parent = _Parent(changed=True)
-        if row is not None:
-            known = orjson.loads(row.attributes)
-            parent = _Parent(row.id, known, False, None, 0, row.instance_count, row.nearline_count, row.pushed_count)
+        parent = self._known_series(connection, one.key, above)
         parent.changed |= summaries.merged(parent.attributes, one.attributes, Level.SERIES)
         if parent.id is None:
             values = {"study_id": above.id, "series_uid": one.key.series, "attributes": b"{}", "summary": b""}
@@ -85,11 +80,10 @@ class Announcing(Storing):
             ]
             connection.execute(_MOVED, moved)
         uids = {_uid(each): each for each in one.instances}
-        here = {
-            row.instance_uid for row in connection.execute(self._instances, {"series": parent.id, "uids": list(uids)})
-        }
+        there = self._instances(connection, {"series": parent.id, "uids": self._dialect.listed(list(uids))})
+        here = {uid for uid, _, _ in there}
         fresh = {uid: each for uid, each in uids.items() if uid not in here}
-        if row is not None and not fresh and not parent.changed:
+        if not fresh and not parent.changed:
             return []
         if fresh:
             rows = [_row(one, uid, each, parent.id, source) for uid, each in fresh.items()]

@@ -74,7 +74,7 @@ class SqlCaching:
     def __init__(self, database: Database, *, now: Callable[[], float] = time.time) -> None:
         self._database = database
         self._now = now
-        self._changes = ChangeLog()
+        self._changes = ChangeLog(database.dialect)
         self._leaving = Leaving()
         self._lock = database.dialect.lock(
             sa.select(study.c.id).where(study.c.tenant == bindparam("t"), study.c.study_uid == bindparam("s"))

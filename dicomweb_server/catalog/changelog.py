@@ -9,6 +9,7 @@ from sqlalchemy import Connection, bindparam
 
 from dicomweb_server.catalog.base import Changes
 from dicomweb_server.catalog.database import Database
+from dicomweb_server.catalog.dialects import Dialect
 from dicomweb_server.catalog.schema import change, counter
 from dicomweb_server.catalog.tickets import uids
 from dicomweb_server.model.ids import InstanceKey, Scope, SeriesKey, StudyKey
@@ -32,12 +33,16 @@ _LAST = sa.select(counter.c.value).where(counter.c.name == "change")
 class ChangeLog:
     """Adds entries; to be called last in a transaction, since the counter's row stays locked until its end."""
 
+    def __init__(self, dialect: Dialect) -> None:
+        self._next = dialect.prepared(_NEXT)
+        self._add = dialect.prepared(_ADD)
+
     def add(self, connection: Connection, scopes: Sequence[Scope], *, at: float) -> None:
         if not scopes:
             return
-        last = connection.execute(_NEXT, {"more": len(scopes)}).scalar_one()
+        ((last,),) = self._next(connection, {"more": len(scopes)})
         first = last - len(scopes) + 1
-        connection.execute(_ADD, [_row(first + n, scope, at) for n, scope in enumerate(scopes)])
+        self._add.many(connection, [_row(first + n, scope, at) for n, scope in enumerate(scopes)])
 
 
 def _row(sequence: int, scope: Scope, at: float) -> dict[str, object]:

@@ -7,18 +7,20 @@ file system is refused, since WAL needs shared memory.
 from __future__ import annotations
 
 import os
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import sqlalchemy as sa
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from dicomweb_server.catalog import migrate
 from dicomweb_server.catalog.dialects import BUSY_SECONDS, Dialect, dialect_of
 from dicomweb_server.catalog.extra import Attribute, ExtraIndex
+from dicomweb_server.catalog.prepared import run
 from dicomweb_server.catalog.tickets import Enqueue
 from dicomweb_server.model.errors import BackendFailed, OutOfResources
 
@@ -39,6 +41,7 @@ class Database:
         self._bookkeeping = self.dialect.engine(self._url, durable=False)
         self._pid = os.getpid()
         self._writing = threading.Lock()
+        self._kept = _Kept()
         self._stamping = threading.Lock()
         self._stamper: Connection | None = None
         self._read_stamp: Callable[[], int]
@@ -59,14 +62,9 @@ class Database:
                 with engine.begin() as connection:
                     yield connection
                 return
-            with self._turn(), engine.connect() as connection:
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
-                try:
-                    yield connection
-                except BaseException:
-                    connection.exec_driver_sql("ROLLBACK")
-                    raise
-                connection.exec_driver_sql("COMMIT")
+            with self._turn(), self._kept.transaction(engine, "BEGIN IMMEDIATE") as connection:
+                yield connection
+                run(connection, "COMMIT")
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
@@ -82,16 +80,13 @@ class Database:
     def read(self) -> Iterator[Connection]:
         """One consistent view; whoever reads takes all rows before leaving. Raises BackendFailed."""
         self._check_process()
-        with _translated(), self._bookkeeping.connect() as connection:
+        with _translated():
             if not self._embedded:
-                connection = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-                yield connection
+                with self._bookkeeping.connect() as connection:
+                    yield connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
                 return
-            connection.exec_driver_sql("BEGIN")
-            try:
+            with self._kept.transaction(self._bookkeeping, "BEGIN") as connection:
                 yield connection
-            finally:
-                connection.exec_driver_sql("ROLLBACK")
 
     def stamp(self) -> int:
         self._check_process()
@@ -108,6 +103,7 @@ class Database:
             if self._stamper is not None:
                 self._stamper.close()
                 self._stamper = None
+        self._kept.close()
         self._durable.dispose()
         self._bookkeeping.dispose()
 
@@ -116,18 +112,50 @@ class Database:
             raise BackendFailed("the catalog was opened in another process; open it after the fork")
 
 
+class _Kept:
+    """Connections to SQLite between their uses, a few of each engine: the pool's own care costs more than a read."""
+
+    def __init__(self, most: int = 8) -> None:
+        self._most = most
+        self._idle: dict[Engine, list[Connection]] = {}
+
+    @contextmanager
+    def transaction(self, engine: Engine, begin: str) -> Iterator[Connection]:
+        """What is not committed at the end of the block is rolled back."""
+        idle = self._idle.setdefault(engine, [])
+        try:
+            connection = idle.pop()
+        except IndexError:
+            connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        try:
+            run(connection, begin)
+            yield connection
+        finally:
+            connection.connection.rollback()
+            if len(idle) < self._most:
+                idle.append(connection)
+            else:
+                connection.close()
+
+    def close(self) -> None:
+        for idle in self._idle.values():
+            while idle:
+                idle.pop().close()
+
+
 @contextmanager
 def _translated() -> Iterator[None]:
     try:
         yield
-    except DBAPIError as error:
-        text = str(error.orig).lower()
+    except (DBAPIError, sqlite3.Error) as error:
+        origin = error.orig if isinstance(error, DBAPIError) else error
+        text = str(origin).lower()
         if "full" in text or "no space" in text:
             raise OutOfResources("the catalog's disk is full") from error
         if "readonly" in text:
             raise OutOfResources("the catalog may not be written now") from error
         passing = any(word in text for word in ("locked", "busy", "deadlock", "connection", "serialize"))
-        raise BackendFailed(f"the catalog failed: {type(error.orig).__name__}", passing=passing) from error
+        raise BackendFailed(f"the catalog failed: {type(origin).__name__}", passing=passing) from error
     except sa.exc.TimeoutError as error:
         raise BackendFailed("no free connection to the catalog", passing=True) from error
 

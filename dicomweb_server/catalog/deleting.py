@@ -40,7 +40,7 @@ class Deleting:
     def __init__(self, dialect: Dialect, storing: Storing) -> None:
         self._dialect = dialect
         self._storing = storing
-        self._changes = ChangeLog()
+        self._changes = ChangeLog(dialect)
         self._study = dialect.lock(
             sa.select(study.c.id).where(study.c.tenant == bindparam("t"), study.c.study_uid == bindparam("s"))
         )

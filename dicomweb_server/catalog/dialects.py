@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, Select, Table
 from sqlalchemy.dialects import postgresql, sqlite
 
 from dicomweb_server.catalog import schema
+from dicomweb_server.catalog.prepared import Driven, Executed, Prepared
 from dicomweb_server.model.errors import BackendFailed
 
 BUSY_SECONDS = 30.0
@@ -22,6 +23,9 @@ class Dialect(Protocol):
 
     def engine(self, url: str, *, durable: bool) -> Engine:
         """Connections whose commits are on disk at once, or ones that may lose the last moment with the power."""
+
+    def prepared(self, statement: Any) -> Prepared:
+        """``statement`` made ready to be run often."""
 
     def insert(self, table: Table) -> Any:
         """An INSERT that knows ``on_conflict_do_nothing`` and ``on_conflict_do_update``."""
@@ -44,10 +48,10 @@ class Dialect(Protocol):
     def runs(self, column: str, texts: Sequence[str]) -> Any:
         """``texts`` as ``containing`` wants them."""
 
-    def among(self, column: ColumnElement[int], given: ColumnElement[Any]) -> ColumnElement[bool]:
-        """Whether ``column`` is one of the ids in ``given``, bound by ``ids``."""
+    def among(self, column: ColumnElement[Any], given: ColumnElement[Any]) -> ColumnElement[bool]:
+        """Whether ``column`` is one of the values in ``given``, bound by ``listed``."""
 
-    def ids(self, given: Sequence[int]) -> Any: ...
+    def listed(self, given: Sequence[int | str]) -> Any: ...
 
     def write_text(self, connection: Connection, study_id: int, values: dict[str, str]) -> None:
         """Keep the index of substrings in step with a study's row."""
@@ -98,6 +102,9 @@ class Sqlite:
 
         return engine
 
+    def prepared(self, statement: Any) -> Prepared:
+        return Driven(statement)
+
     def insert(self, table: Table) -> Any:
         return sqlite.insert(table)
 
@@ -120,10 +127,10 @@ class Sqlite:
         quoted = (text.replace('"', '""') for text in texts)
         return " AND ".join(f'{column} : "{text}"' for text in quoted)
 
-    def among(self, column: ColumnElement[int], given: ColumnElement[Any]) -> ColumnElement[bool]:
+    def among(self, column: ColumnElement[Any], given: ColumnElement[Any]) -> ColumnElement[bool]:
         return column.in_(sa.select(sa.func.json_each(given).table_valued("value").c.value))
 
-    def ids(self, given: Sequence[int]) -> Any:
+    def listed(self, given: Sequence[int | str]) -> Any:
         return orjson.dumps(given).decode()
 
     def write_text(self, connection: Connection, study_id: int, values: dict[str, str]) -> None:
@@ -149,6 +156,9 @@ class Postgresql:
             url, pool_size=8, max_overflow=24, pool_pre_ping=False, connect_args={"options": options}
         )
 
+    def prepared(self, statement: Any) -> Prepared:
+        return Executed(statement)
+
     def insert(self, table: Table) -> Any:
         return postgresql.insert(table)
 
@@ -172,10 +182,10 @@ class Postgresql:
     def runs(self, column: str, texts: Sequence[str]) -> Any:
         return [f"%{_literal(text)}%" for text in texts]
 
-    def among(self, column: ColumnElement[int], given: ColumnElement[Any]) -> ColumnElement[bool]:
-        return column == sa.any_(sa.cast(given, sa.ARRAY(sa.BigInteger)))
+    def among(self, column: ColumnElement[Any], given: ColumnElement[Any]) -> ColumnElement[bool]:
+        return column == sa.any_(sa.cast(given, sa.ARRAY(column.type)))
 
-    def ids(self, given: Sequence[int]) -> Any:
+    def listed(self, given: Sequence[int | str]) -> Any:
         return list(given)
 
     def write_text(self, connection: Connection, study_id: int, values: dict[str, str]) -> None:

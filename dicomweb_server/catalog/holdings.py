@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, bindparam
+from sqlalchemy import ColumnElement, Connection, Select, bindparam
 
 from dicomweb_server.catalog.base import Holdings, NewVersion, SeriesProgress
 from dicomweb_server.catalog.database import Database
@@ -52,6 +52,7 @@ _VERSION = (
     version.c.frames,
     version.c.frame_count,
 )
+"""UIDs below the study, then the fields of ``Version`` in their order."""
 _VERSIONS = {
     level: sa.select(*_VERSION).select_from(_HELD).where(within).order_by(*_ORDER) for level, within in _WITHIN.items()
 }
@@ -62,11 +63,6 @@ _METADATA = {
     .order_by(*_ORDER)
     for level, within in _WITHIN.items()
 }
-_CURRENT = (
-    sa.select(*_VERSION)
-    .select_from(_HELD)
-    .where(_IN_SERIES, instance.c.instance_uid.in_(bindparam("instances", expanding=True)))
-)
 _THERE: dict[Level, Select[Any]] = {
     Level.STUDY: sa.select(study.c.id).where(_IN_STUDY),
     Level.SERIES: sa.select(series.c.id).select_from(study.join(series)).where(_IN_SERIES),
@@ -112,7 +108,10 @@ class SqlHoldings:
     def __init__(self, database: Database, *, now: Callable[[], float] = time.time) -> None:
         self._database = database
         self._now = now
-        self._storing = Storing(database.dialect, database.extra)
+        dialect = self._dialect = database.dialect
+        asked = dialect.among(instance.c.instance_uid, bindparam("instances"))
+        self._current = dialect.prepared(sa.select(*_VERSION).select_from(_HELD).where(_IN_SERIES, asked))
+        self._storing = Storing(dialect, database.extra)
         self._deleting = Deleting(database.dialect, self._storing)
 
     def current(self, keys: Sequence[InstanceKey]) -> dict[InstanceKey, Version]:
@@ -120,8 +119,8 @@ class SqlHoldings:
         ordered = sorted(set(keys), key=lambda key: (key.tenant, key))
         with self._database.read() as connection:
             for above, some in groupby(ordered, key=lambda key: key.of_series):
-                names = {**_names(above), "instances": [key.instance for key in some]}
-                for row in connection.execute(_CURRENT, names).mappings():
+                names = {**_names(above), "instances": self._dialect.listed([key.instance for key in some])}
+                for row in self._current(connection, names):
                     held = _version(above, row)
                     found[held.key] = held
         return found
@@ -142,14 +141,14 @@ class SqlHoldings:
 
     def version(self, key: InstanceKey) -> Version:
         with self._database.read() as connection:
-            row = connection.execute(_VERSIONS[Level.INSTANCE], _names(key)).mappings().one_or_none()
+            row = connection.execute(_VERSIONS[Level.INSTANCE], _names(key)).one_or_none()
             if row is None:
                 raise _missing(connection, key)
         return _version(key, row)
 
     def versions(self, scope: Scope) -> list[Version]:
         with self._database.read() as connection:
-            rows = connection.execute(_VERSIONS[level(scope)], _names(scope)).mappings().all()
+            rows = connection.execute(_VERSIONS[level(scope)], _names(scope)).all()
             if not rows:
                 self._check_there(connection, scope)
         return [_version(scope, row) for row in rows]
@@ -204,10 +203,9 @@ def _names(scope: Scope) -> dict[str, Any]:
     return names
 
 
-def _version(scope: Scope, row: RowMapping) -> Version:
-    values = dict(row)
-    key = InstanceKey(scope.study, values.pop("series_uid"), values.pop("instance_uid"), scope.tenant)
-    return Version(key=key, **values)
+def _version(scope: Scope, row: Sequence[Any]) -> Version:
+    series_uid, instance_uid, *rest = row
+    return Version(InstanceKey(scope.study, series_uid, instance_uid, scope.tenant), *rest)
 
 
 def _progress(connection: Connection, scope: SeriesKey | StudyKey) -> list[SeriesProgress]:

@@ -42,7 +42,7 @@ class SqlMending:
         self._now = now
         self._rederiving = Rederiving(database.dialect, database.extra)
         self._leaving = Leaving()
-        self._changes = ChangeLog()
+        self._changes = ChangeLog(database.dialect)
         self._lock = database.dialect.lock(
             sa.select(study.c.id).where(study.c.tenant == bindparam("t"), study.c.study_uid == bindparam("s"))
         )

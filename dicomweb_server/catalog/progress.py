@@ -80,7 +80,7 @@ class SqlProgress:
     def __init__(self, database: Database, *, now: Callable[[], float] = time.time) -> None:
         self._database = database
         self._now = now
-        self._changes = ChangeLog()
+        self._changes = ChangeLog(database.dialect)
         self._rolling = Rolling(database.dialect)
 
     def move(self, key: InstanceKey, to: State, *, only_from: Sequence[State], reason: str | None = None) -> bool:

@@ -101,8 +101,8 @@ class Rederiving(Storing):
         *,
         now: float,
     ) -> None:
-        row = connection.execute(self._series, {"study": above.id, "uid": key.series}).one()
-        parent = _Parent(row.id, {}, True, None, 0, row.instance_count, row.nearline_count, row.pushed_count)
+        parent = self._known_series(connection, key, above)
+        parent.attributes, parent.changed = {}, True
         for each in reversed(found):
             for level, at in ((Level.SERIES, parent), (Level.STUDY, above)):
                 summaries.merged(at.attributes, each.metadata, level, corrects=True)

@@ -118,7 +118,7 @@ class SqlSearch:
         for n, interval in enumerate(plan.intervals):
             values |= conditions.interval_values(interval, n)
         if among is not None:
-            values["among"] = self._dialect.ids(among)
+            values["among"] = self._dialect.listed(among)
         return values
 
 

@@ -66,32 +66,43 @@ class Storing:
     def __init__(self, dialect: Dialect, extra: ExtraIndex) -> None:
         self._dialect = dialect
         self.extra = extra
-        self._changes = ChangeLog()
+        self._changes = ChangeLog(dialect)
+        self._revive = tombstones.Revive(dialect)
+        prepared = dialect.prepared
         c = study.c
-        self._study = dialect.lock(
-            sa.select(c.id, c.patient_id, c.series_count, c.instance_count, c.nearline_count).where(
-                c.tenant == bindparam("tenant"), c.study_uid == bindparam("uid")
+        known = sa.select(c.id, c.patient_id, c.series_count, c.instance_count, c.nearline_count).where(
+            c.tenant == bindparam("tenant"), c.study_uid == bindparam("uid")
+        )
+        self._study = prepared(dialect.lock(known))
+        self._document = prepared(
+            sa.select(study_document.c.attributes).where(study_document.c.study_id == bindparam("id"))
+        )
+        self._new_study = dialect.insert(study).on_conflict_do_nothing().returning(study.c.id)
+        self._update_study = prepared(sa.update(study).where(study.c.id == bindparam("row")))
+        put = dialect.insert(study_document)
+        self._put_document = prepared(
+            put.on_conflict_do_update(
+                index_elements=["study_id"],
+                set_={"attributes": put.excluded.attributes, "summary": put.excluded.summary},
             )
         )
-        self._document = sa.select(study_document.c.attributes).where(study_document.c.study_id == bindparam("id"))
-        self._new_study = dialect.insert(study).on_conflict_do_nothing().returning(study.c.id)
-        self._update_study = sa.update(study).where(study.c.id == bindparam("row"))
-        put = dialect.insert(study_document)
-        self._put_document = put.on_conflict_do_update(
-            index_elements=["study_id"],
-            set_={"attributes": put.excluded.attributes, "summary": put.excluded.summary},
-        )
         s = series.c
-        self._series = sa.select(s.id, s.instance_count, s.nearline_count, s.pushed_count, s.attributes).where(
-            s.study_id == bindparam("study"), s.series_uid == bindparam("uid")
+        self._series = prepared(
+            sa.select(s.id, s.instance_count, s.nearline_count, s.pushed_count, s.attributes).where(
+                s.study_id == bindparam("study"), s.series_uid == bindparam("uid")
+            )
         )
         self._new_series = sa.insert(series).returning(s.id)
-        self._update_series = sa.update(series).where(s.id == bindparam("row")).values(revision=s.revision + 1)
-        i = instance.c
-        self._instances = sa.select(i.instance_uid, i.id, i.version).where(
-            i.series_id == bindparam("series"), i.instance_uid.in_(bindparam("uids", expanding=True))
+        self._update_series = prepared(
+            sa.update(series).where(s.id == bindparam("row")).values(revision=s.revision + 1)
         )
-        self._new_instances = sa.insert(instance).returning(i.id, i.instance_uid)
+        i = instance.c
+        self._instances = prepared(
+            sa.select(i.instance_uid, i.id, i.version).where(
+                i.series_id == bindparam("series"), dialect.among(i.instance_uid, bindparam("uids"))
+            )
+        )
+        self._new_instances = prepared(sa.insert(instance).returning(i.id, i.instance_uid))
         self._again = (
             sa.update(instance)
             .where(i.id == bindparam("row"))
@@ -102,8 +113,8 @@ class Storing:
                 }
             )
         )
-        self._new_versions = sa.insert(version).returning(version.c.id, version.c.instance_id)
-        self._new_metadata = sa.insert(instance_metadata)
+        self._new_versions = prepared(sa.insert(version).returning(version.c.id, version.c.instance_id))
+        self._new_metadata = prepared(sa.insert(instance_metadata))
         self._new_patient = dialect.insert(patient).on_conflict_do_nothing().returning(patient.c.id)
         self._patient = sa.select(patient.c.id).where(
             patient.c.tenant == bindparam("t"),
@@ -147,18 +158,19 @@ class Storing:
         return stored
 
     def _known_study(self, connection: Connection, key: StudyKey) -> _Parent:
-        row = connection.execute(self._study, {"tenant": key.tenant, "uid": key.study}).one_or_none()
-        if row is None:
-            return _Parent(changed=True)
-        attributes = connection.execute(self._document, {"id": row.id}).scalar()
-        return _Parent(
-            id=row.id,
-            attributes=orjson.loads(attributes) if attributes else {},
-            patient_id=row.patient_id,
-            series=row.series_count,
-            instances=row.instance_count,
-            nearline=row.nearline_count,
-        )
+        for study_id, patient_id, branches, instances, nearline in self._study(
+            connection, {"tenant": key.tenant, "uid": key.study}
+        ):
+            document = self._document(connection, {"id": study_id})
+            return _Parent(
+                id=study_id,
+                attributes=orjson.loads(document[0][0]) if document else {},
+                patient_id=patient_id,
+                series=branches,
+                instances=instances,
+                nearline=nearline,
+            )
+        return _Parent(changed=True)
 
     def _add_study(self, connection: Connection, key: StudyKey, parent: _Parent) -> None:
         added = connection.execute(self._new_study, {"tenant": key.tenant, "study_uid": key.study}).scalar()
@@ -182,16 +194,7 @@ class Storing:
         *,
         now: float,
     ) -> list[int]:
-        row = connection.execute(self._series, {"study": above.id, "uid": key.series}).one_or_none()
-        parent = _Parent(changed=True)
-        if row is not None:
-            parent = _Parent(
-                id=row.id,
-                attributes=orjson.loads(row.attributes),
-                instances=row.instance_count,
-                nearline=row.nearline_count,
-                pushed=row.pushed_count,
-            )
+        parent = self._known_series(connection, key, above)
         known = self._known_instances(connection, parent, entries)
         winners = _winners(entries, known)
         if not winners:
@@ -213,16 +216,29 @@ class Storing:
             modalities.update(summaries.texts(parent.attributes.get(_TAG_MODALITY)))
         fresh = [new.derived.key.instance for _, new in winners if new.derived.key.instance not in known]
         if fresh:
-            tombstones.revive(connection, key, fresh)
+            self._revive(connection, key, fresh)
         return [place for place, _ in winners]
+
+    def _known_series(self, connection: Connection, key: SeriesKey, above: _Parent) -> _Parent:
+        for series_id, instances, nearline, pushed, attributes in self._series(
+            connection, {"study": above.id, "uid": key.series}
+        ):
+            return _Parent(
+                id=series_id,
+                attributes=orjson.loads(attributes),
+                instances=instances,
+                nearline=nearline,
+                pushed=pushed,
+            )
+        return _Parent(changed=True)
 
     def _known_instances(
         self, connection: Connection, parent: _Parent, entries: list[tuple[int, NewVersion]]
     ) -> dict[str, _Known]:
         if parent.id is None:
             return {}
-        uids = [new.derived.key.instance for _, new in entries]
-        rows = connection.execute(self._instances, {"series": parent.id, "uids": uids})
+        uids = self._dialect.listed([new.derived.key.instance for _, new in entries])
+        rows = self._instances(connection, {"series": parent.id, "uids": uids})
         return {uid: _Known(row_id, current) for uid, row_id, current in rows}
 
     def _write_instances(
@@ -239,7 +255,7 @@ class Storing:
         ids = {uid: known[uid].id for uid in current if uid in known}
         fresh = [_instance_row(new, parent.id) for uid, new in current.items() if uid not in known]
         if fresh:
-            ids |= {uid: row_id for row_id, uid in connection.execute(self._new_instances, fresh)}
+            ids |= {uid: row_id for row_id, uid in self._new_instances.many(connection, fresh)}
         again = [{**_instance_row(current[uid], parent.id), "row": known[uid].id} for uid in current if uid in known]
         if again:
             connection.execute(self._again, again)
@@ -251,11 +267,10 @@ class Storing:
             level.nearline -= arrived
         rows = [_version_row(new, ids[new.derived.key.instance], now) for _, new in winners]
         bodies = {(ids[new.derived.key.instance]): new.derived.metadata_json for _, new in winners}
-        added = connection.execute(self._new_versions, rows)
+        added = self._new_versions.many(connection, rows)
         latest = {instance_id: version_id for version_id, instance_id in sorted(map(tuple, added))}
-        connection.execute(
-            self._new_metadata,
-            [{"version_id": latest[instance_id], "body": body} for instance_id, body in bodies.items()],
+        self._new_metadata.many(
+            connection, [{"version_id": latest[instance_id], "body": body} for instance_id, body in bodies.items()]
         )
 
     def _write_series(self, connection: Connection, key: SeriesKey, parent: _Parent, *, now: float) -> None:
@@ -273,7 +288,7 @@ class Storing:
         if parent.changed:
             values |= summaries.columns(Level.SERIES, parent.attributes)
             values["attributes"] = orjson.dumps(parent.attributes)
-        connection.execute(self._update_series, {"row": parent.id, **values})
+        self._update_series(connection, {"row": parent.id, **values})
 
     def _write_study(self, connection: Connection, key: StudyKey, parent: _Parent, *, now: float) -> None:
         assert parent.id is not None
@@ -287,7 +302,7 @@ class Storing:
             searched = summaries.columns(Level.STUDY, parent.attributes)
             values |= searched
             values["patient_id"] = self._patient_of(connection, key, parent, searched)
-        connection.execute(self._update_study, {"row": parent.id, **values})
+        self._update_study(connection, {"row": parent.id, **values})
         if parent.changed:
             self._dialect.write_text(connection, parent.id, searched)
             self.values.write_names(connection, parent.id, searched)
@@ -299,9 +314,8 @@ class Storing:
         """The study as search shows it."""
         values = self.values.shown(connection, study_id)
         summary = summaries.of_study(key, attributes, series=series, instances=instances, values=values)
-        connection.execute(
-            self._put_document,
-            {"study_id": study_id, "attributes": orjson.dumps(attributes), "summary": summary},
+        self._put_document(
+            connection, {"study_id": study_id, "attributes": orjson.dumps(attributes), "summary": summary}
         )
 
     def _patient_of(

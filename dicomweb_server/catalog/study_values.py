@@ -24,16 +24,17 @@ _CLASSES = sa.select(instance.c.sop_class).distinct().join(series).where(series.
 
 class StudyValues:
     def __init__(self, dialect: Dialect) -> None:
-        self._new = dialect.insert(study_value).on_conflict_do_nothing()
+        self._new = dialect.prepared(dialect.insert(study_value).on_conflict_do_nothing())
         mine = _V.study_id == bindparam("id")
-        self._shown = sa.select(_V.tag, _V.value).where(mine, _V.tag.in_(_SHOWN)).order_by(_V.tag, _V.value)
+        shown = sa.select(_V.tag, _V.value).where(mine, sa.or_(*(_V.tag == tag for tag in _SHOWN)))
+        self._shown = dialect.prepared(shown.order_by(_V.tag, _V.value))
         self._forget_shown = sa.delete(study_value).where(mine, _V.tag.in_(_SHOWN))
         self._forget_words = sa.delete(study_value).where(mine, _V.tag.in_(tuple(NAMES)))
 
     def shown(self, connection: Connection, study_id: int) -> dict[int, list[str]]:
         """What search returns as ModalitiesInStudy and SOPClassesInStudy."""
         values: dict[int, list[str]] = {}
-        for tag, value in connection.execute(self._shown, {"id": study_id}):
+        for tag, value in self._shown(connection, {"id": study_id}):
             values.setdefault(tag, []).append(value)
         return values
 
@@ -43,7 +44,7 @@ class StudyValues:
         rows = [{"tag": MODALITIES, "value": column(value)} for value in sorted(modalities)]
         rows += [{"tag": SOP_CLASSES, "value": column(value)} for value in sorted(sop_classes)]
         if rows:
-            connection.execute(self._new, [{"study_id": study_id, **row} for row in rows])
+            self._new.many(connection, [{"study_id": study_id, **row} for row in rows])
 
     def recount(self, connection: Connection, study_id: int) -> None:
         """What its series and instances have by now, in place of what there was."""
@@ -62,4 +63,4 @@ class StudyValues:
             for word in sorted(spelling.kept(columns[name]))
         ]
         if rows:
-            connection.execute(self._new, rows)
+            self._new.many(connection, rows)

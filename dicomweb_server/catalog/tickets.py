@@ -31,7 +31,7 @@ class Enqueue:
         given, kept = insert.excluded, ticket.c
         waiting = {"index_elements": list(_KEY), "index_where": sa.text("worker IS NULL AND died IS NULL")}
         self._put_missing = insert.on_conflict_do_nothing(**waiting).returning(kept.id)
-        self._put = insert.on_conflict_do_update(
+        put = insert.on_conflict_do_update(
             **waiting,
             set_={
                 "turn": sa.case((given.band < kept.band, given.turn), else_=kept.turn),
@@ -39,18 +39,17 @@ class Enqueue:
                 "not_before": sa.case((given.not_before < kept.not_before, given.not_before), else_=kept.not_before),
             },
         )
+        self._put = dialect.prepared(put)
         beside = sa.and_(kept.kind == bindparam("k"), kept.band == bindparam("b"))
         mine = sa.and_(beside, kept.tenant == bindparam("t"), kept.study_uid == bindparam("s"))
         first = sa.select(kept.turn).where(beside, _WAITING).order_by(kept.turn).limit(1)
-        self._turns = sa.select(
-            sa.select(sa.func.max(kept.turn)).where(mine, kept.died.is_(None)).scalar_subquery(),
-            first.scalar_subquery(),
-        )
+        last = sa.select(sa.func.max(kept.turn)).where(mine, kept.died.is_(None))
+        self._turns = dialect.prepared(sa.select(last.scalar_subquery(), first.scalar_subquery()))
 
     def __call__(self, connection: Connection, tickets: Sequence[Ticket]) -> None:
         """Those like one that waits are merged with it."""
         if tickets:
-            connection.execute(self._put, self._rows(connection, tickets))
+            self._put.many(connection, self._rows(connection, tickets))
 
     def missing(self, connection: Connection, tickets: Sequence[Ticket]) -> int:
         """Only those of which none waits; how many."""
@@ -71,7 +70,7 @@ class Enqueue:
 
     def _last_turn(self, connection: Connection, lane: _Lane) -> int:
         kind, band, tenant, study = lane
-        mine, first = connection.execute(self._turns, {"k": kind, "b": band, "t": tenant, "s": study}).one()
+        ((mine, first),) = self._turns(connection, {"k": kind.value, "b": band.value, "t": tenant, "s": study})
         return max(mine or 0, (first or 1) - 1)
 
 

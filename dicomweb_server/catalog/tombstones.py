@@ -24,11 +24,6 @@ _OF_STUDIES = sa.select(tombstone.c.study_uid, tombstone.c.series_uid, tombstone
 )
 _CHUNK = 500
 _FORGET_STUDY = sa.delete(tombstone).where(*_OF_STUDY)
-_REVIVE = sa.delete(tombstone).where(
-    *_OF_STUDY,
-    tombstone.c.series_uid.in_(["", bindparam("e")]),
-    tombstone.c.instance_uid.in_(bindparam("i", expanding=True)),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +71,17 @@ def bury(
     connection.execute(statement, rows)
 
 
-def revive(connection: Connection, key: SeriesKey, instances: Collection[str]) -> None:
-    """``instances`` were sent anew: they, their series and their study are here again."""
-    connection.execute(_REVIVE, {"t": key.tenant, "s": key.study, "e": key.series, "i": ["", *instances]})
+class Revive:
+    def __init__(self, dialect: Dialect) -> None:
+        self._dialect = dialect
+        series_uid, instance_uid = tombstone.c.series_uid, tombstone.c.instance_uid
+        here = (series_uid.in_(["", bindparam("e")]), dialect.among(instance_uid, bindparam("i")))
+        self._revive = dialect.prepared(sa.delete(tombstone).where(*_OF_STUDY, *here))
+
+    def __call__(self, connection: Connection, key: SeriesKey, instances: Collection[str]) -> None:
+        """``instances`` were sent anew: they, their series and their study are here again."""
+        here = self._dialect.listed(["", *instances])
+        self._revive(connection, {"t": key.tenant, "s": key.study, "e": key.series, "i": here})
 
 
 def forget(connection: Connection, key: StudyKey) -> int:

@@ -14,7 +14,7 @@ from dicomweb_server import metrics
 from dicomweb_server.ingest.deciding import Compared
 from dicomweb_server.model.errors import OutOfResources
 from dicomweb_server.model.ids import InstanceKey
-from dicomweb_server.model.records import Derived, Fate, Origin, Outcome
+from dicomweb_server.model.records import Company, Derived, Fate, Origin, Outcome
 
 
 @dataclass(eq=False, slots=True)
@@ -50,6 +50,9 @@ class Handed:
     size: int
     gate: Gate
     answer: Future[Outcome]
+    company: Company
+    content: bytes | None = None
+    """The whole file, until it is written."""
 
     def fail(self, error: Exception) -> None:
         metrics.RECEIVED.labels(str(self.origin.door), "failed").inc()
@@ -111,14 +114,40 @@ class Gate:
             raise OutOfResources("too many instances are being received at once")
 
 
-class Inbox:
-    """Derived arrivals on their way to the committing thread."""
+class Level:
+    """How much of something there is; a limit for who asks."""
 
-    def __init__(self, room: int) -> None:
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._size = 0
+        self._changing = threading.Lock()
+
+    def add(self, size: int) -> None:
+        with self._changing:
+            self._size += size
+
+    def has_room(self, size: int) -> bool:
+        return self._size + size <= self._limit
+
+
+class Inbox:
+    """Derived arrivals on their way to the commit, which one thread at a time does for all of them.
+
+    Whoever put one in takes what waits, unless another has it in hand: a thread of its own for the commit would cost
+    each single arrival two switches.
+    """
+
+    def __init__(self, room: int, *, least: int = 64) -> None:
         self._room = room
+        self._least = min(least, room)
+        """So many are taken though more of them are to come together."""
         self._changed = threading.Condition()
         self._waiting: deque[Waiting] = deque()
+        self._taken = False
+        """Whether somebody commits."""
         self._closed = False
+        self._bystanders = 0
+        """Threads that wait for an answer, and will take what waits when nobody else does."""
 
     def put(self, arrival: Waiting) -> None:
         """Blocks while there is no room: this holds up the reading of more."""
@@ -134,18 +163,42 @@ class Inbox:
             self._changed.notify_all()
 
     def take(self) -> list[Waiting]:
-        """Everything that waits, once something does; nothing when closed and empty."""
+        """Everything that waits, for the caller to commit; nothing while another does, or while more is to come."""
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting or self._closed)
-            taken = list(self._waiting)
-            self._waiting.clear()
+            return self._all() if self._is_due() else []
+
+    def take_or_wait(self, answer: Future[Outcome]) -> list[Waiting]:
+        """The same, but wait for it; nothing once ``answer`` is there, and others see to what waits."""
+        with self._changed:
+            self._bystanders += 1
+            self._changed.wait_for(lambda: answer.done() or self._is_due())
+            self._bystanders -= 1
+            return self._all() if self._is_due() and not (answer.done() and self._bystanders) else []
+
+    def committed(self) -> None:
+        """What was taken is answered, or back again."""
+        with self._changed:
+            self._taken = False
             self._changed.notify_all()
-            return taken
 
     def close(self) -> None:
+        """Nobody waits for anything more to come."""
         with self._changed:
             self._closed = True
-            self._changed.notify_all()
+
+    def _is_due(self) -> bool:
+        if self._taken or not self._waiting:
+            return False
+        if self._closed or len(self._waiting) >= self._least:
+            return True
+        return not all(each.handed.company.to_come for each in self._waiting)
+
+    def _all(self) -> list[Waiting]:
+        taken = list(self._waiting)
+        self._waiting.clear()
+        self._taken = True
+        self._changed.notify_all()
+        return taken
 
 
 def first_of_each(arrivals: list[Waiting], limit: int) -> tuple[list[Waiting], list[Waiting]]:

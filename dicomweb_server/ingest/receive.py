@@ -1,7 +1,8 @@
 """The one way in: every instance, from every door, is received here.
 
 A door writes a file to ``stage()`` and hands it over. It is read once, on a thread of ours (``submit``) or on the
-caller's (``receive_now``); then the committing thread takes whatever queued up and stores it together.
+caller's (``receive_now``); then the same thread stores it, together with whatever queued up, unless another thread is
+storing already and will take it along.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ from pathlib import Path
 from dicomweb_server.dicom.coerce import Coercion
 from dicomweb_server.dicom.rewrite import same_content
 from dicomweb_server.dicom.source import BytesSource, FileSource, Source
-from dicomweb_server.ingest.arrivals import Capacity, Gate, Handed, Inbox, Waiting
+from dicomweb_server.ingest.arrivals import Capacity, Gate, Handed, Inbox, Level, Waiting
 from dicomweb_server.ingest.commit import GroupCommit
 from dicomweb_server.ingest.deciding import Compared
 from dicomweb_server.ingest.staged import coerced, read_staged
 from dicomweb_server.model.errors import BackendFailed, DicomwebError, NotFound, OutOfResources, Rejected
-from dicomweb_server.model.records import LOCAL, Derived, Origin, Outcome, Principal, Version
+from dicomweb_server.model.records import LOCAL, Company, Derived, Origin, Outcome, Principal, Version
 from dicomweb_server.objects import layout
 
 log = logging.getLogger(__name__)
@@ -31,8 +32,14 @@ log = logging.getLogger(__name__)
 MISMATCH = 0xA900
 """The data set is not what it was announced to be (PS3.4 B.2.3, PS3.18 I.2)."""
 
-Read = Callable[[Path, str], Derived]
-"""Derive a staged file for a tenant, and make it fit to be stored. Raises Rejected, BackendFailed."""
+Read = Callable[[Path, str, bytes | None], Derived]
+"""Derive a staged file for a tenant, and make it fit to be stored. Raises Rejected, BackendFailed.
+
+Its content is given where it is not written yet.
+"""
+
+IN_MEMORY = 32 << 20
+"""Bytes of files handed over unwritten that may wait to be read."""
 
 SameContent = Callable[[Source, Source], bool]
 """Whether two Part 10 files hold the same data set, however encoded."""
@@ -60,13 +67,13 @@ class Receive:
         self._same_content = same_content
         self._new_version = new_version
         self._gate = Gate(capacity)
+        self._unwritten = Level(IN_MEMORY)
         self._inbox = Inbox(capacity.derived)
-        self._readers = ThreadPoolExecutor(threads, "receive")
+        # One more than may read: one of them mostly waits for the disk, for all.
+        self._readers = ThreadPoolExecutor(threads + 1, "receive")
         # Associations read on threads of their own, and a hostile file may take hundreds of megabytes to read.
         self._reading = threading.BoundedSemaphore(threads)
         self._comparer = ThreadPoolExecutor(1, "compare")
-        self._committer = threading.Thread(target=self._run, name="commit", daemon=True)
-        self._committer.start()
 
     def stage(self) -> Path:
         """A fresh path for an arrival. Raises OutOfResources when nothing more may come in."""
@@ -74,20 +81,39 @@ class Receive:
         return self._objects.staging() / f"{secrets.token_hex(16)}.part"
 
     def submit(
-        self, staged: Path, origin: Origin, *, study: str | None = None, principal: Principal = LOCAL
+        self,
+        staged: Path,
+        origin: Origin,
+        *,
+        study: str | None = None,
+        principal: Principal = LOCAL,
+        company: Company | None = None,
+        content: bytes | None = None,
     ) -> Future[Outcome]:
         """Done when durable; raises Rejected, OutOfResources, BackendFailed. Never blocks.
 
-        The staged file is receive's from now on, and gone when the future is done.
+        The staged file is receive's from now on, and gone when the future is done; given its ``content``, receive
+        writes it too. Of a ``company`` some may wait until ``complete`` says that no more is to come.
         """
         try:
-            handed = self._enter(staged, origin)
+            handed = self._enter(staged, origin, company or Company(), content)
         except DicomwebError as error:
             refused: Future[Outcome] = Future()
             refused.set_exception(error)
             return refused
-        self._readers.submit(self._receive, handed, principal, study=study)
+        if content is not None:
+            self._unwritten.add(len(content))
+        self._readers.submit(self._receive_all, handed, principal, study)
         return handed.answer
+
+    def takes_in_memory(self, size: int) -> bool:
+        """Whether so many bytes may be handed over as content now."""
+        return self._unwritten.has_room(size)
+
+    def complete(self, company: Company) -> None:
+        """Nothing more of ``company`` is to come. Never blocks."""
+        company.to_come = False
+        self._readers.submit(self._commit_waiting)
 
     def receive_now(
         self,
@@ -104,33 +130,42 @@ class Receive:
         Raises Rejected, with reason A900 when the data set is not of ``study``, ``sop_class`` or ``sop_instance``;
         OutOfResources, BackendFailed.
         """
-        handed = self._enter(staged, origin)
+        handed = self._enter(staged, origin, Company(), None)
         self._receive(handed, principal, study=study, sop_class=sop_class, sop_instance=sop_instance)
+        while arrivals := self._inbox.take_or_wait(handed.answer):
+            self._settle(arrivals)
         return handed.answer.result()
 
     def close(self) -> None:
         """Return when everything handed over is answered. Nothing may be handed over any more."""
         self._readers.shutdown()
+        self._inbox.close()
+        self._commit_waiting()
         self._gate.wait_until_empty()
         self._comparer.shutdown()
-        self._inbox.close()
-        self._committer.join()
 
-    def _enter(self, staged: Path, origin: Origin) -> Handed:
+    def _enter(self, staged: Path, origin: Origin, company: Company, content: bytes | None) -> Handed:
         try:
-            size = staged.stat().st_size
+            size = staged.stat().st_size if content is None else len(content)
             self._gate.enter(size)
         except OSError:
             raise BackendFailed("the staged file cannot be read") from None
         except OutOfResources:
             staged.unlink(missing_ok=True)
             raise
-        return Handed(staged, origin, size, self._gate, Future())
+        return Handed(staged, origin, size, self._gate, Future(), company, content)
+
+    def _receive_all(self, handed: Handed, principal: Principal, study: str | None) -> None:
+        self._receive(handed, principal, study=study)
+        if handed.content is not None:
+            self._unwritten.add(-len(handed.content))
+            handed.content = None
+        self._commit_waiting()
 
     def _receive(self, handed: Handed, principal: Principal, **expected: str | None) -> None:
         try:
             with self._reading:
-                derived = self._read(handed.staged, principal.tenant)
+                derived = self._read(handed.staged, principal.tenant, handed.content)
                 _check(derived, **expected)
                 coercion = self._coercion(handed.origin, derived)
                 if coercion is not None:
@@ -142,21 +177,24 @@ class Receive:
         else:
             self._inbox.put(waiting)
 
-    def _run(self) -> None:
-        """The committing thread."""
+    def _commit_waiting(self) -> None:
         while arrivals := self._inbox.take():
-            try:
-                settled = self._commit(arrivals)
-            except Exception as error:  # this thread must live, and whoever waits must learn of every failure
-                log.exception("a commit of %d instances failed", len(arrivals))
-                for arrival in arrivals:
-                    if not arrival.handed.answer.done():
-                        arrival.fail(error)
-                continue
-            if settled.again:
-                self._inbox.put_back(settled.again)
+            self._settle(arrivals)
+
+    def _settle(self, arrivals: list[Waiting]) -> None:
+        """Commit what was taken from the inbox."""
+        try:
+            settled = self._commit(arrivals)
+            self._inbox.put_back(settled.again)
             for arrival, version in settled.compare:
                 self._comparer.submit(self._compare, arrival, version)
+        except Exception as error:  # whoever waits must learn of every failure
+            log.exception("a commit of %d instances failed", len(arrivals))
+            for arrival in arrivals:
+                if not arrival.handed.answer.done():
+                    arrival.fail(error)
+        finally:
+            self._inbox.committed()
 
     def _compare(self, arrival: Waiting, version: Version) -> None:
         try:
@@ -166,8 +204,10 @@ class Receive:
             arrival.compared = None
         except Exception as error:  # whoever waits for the answer must learn of every failure
             arrival.fail(error)
-            return
-        self._inbox.put_back([arrival])
+            self._inbox.put_back([])
+        else:
+            self._inbox.put_back([arrival])
+        self._commit_waiting()
 
     @contextmanager
     def _opened(self, version: Version) -> Iterator[Source]:

@@ -27,20 +27,41 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE})
 _TITLES = (0x00020016, 0x00020017, 0x00020018)
 
 
-def read_staged(staged: Path, tenant: str, *, zero_preamble: bool = True) -> Derived:
-    """Derive the file, and put its head in order. Raises Rejected, OutOfResources, BackendFailed."""
+def read_staged(staged: Path, tenant: str, content: bytes | None = None, *, zero_preamble: bool = True) -> Derived:
+    """Derive the file, and put its head in order. Raises Rejected, OutOfResources, BackendFailed.
+
+    ``content`` is the whole file where it is not written yet.
+    """
     try:
+        if content is not None:
+            write_new(staged, content)
+            return _read(staged, BytesSource(content), tenant, zero_preamble=zero_preamble)
         with FileSource(staged) as file:
-            source: Source = BytesSource(file.read(0, file.size)) if file.size <= WHOLE else file
-            derived = derive(source, tenant=tenant)
-            head = read_head(source)
-            if not head.sound or head.transfer_syntax != derived.transfer_syntax:
-                return _with_new_head(staged, source, head, derived)
-            if zero_preamble and source.read(0, 128).strip(b"\0"):
-                _zero(staged)
-            return derived
+            source = BytesSource(file.read(0, file.size)) if file.size <= WHOLE else file
+            return _read(staged, source, tenant, zero_preamble=zero_preamble)
     except OSError as error:
         raise translated(error) from error
+
+
+def _read(staged: Path, source: Source, tenant: str, *, zero_preamble: bool) -> Derived:
+    derived = derive(source, tenant=tenant)
+    head = read_head(source)
+    if not head.sound or head.transfer_syntax != derived.transfer_syntax:
+        return _with_new_head(staged, source, head, derived)
+    if zero_preamble and source.read(0, 128).strip(b"\0"):
+        _zero(staged)
+    return derived
+
+
+def write_new(staged: Path, content: bytes) -> None:
+    """Raises OSError."""
+    descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+    try:
+        rest = memoryview(content)
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+    finally:
+        os.close(descriptor)
 
 
 def coerced(staged: Path, derived: Derived, coercion: Coercion) -> Derived:
@@ -61,6 +82,8 @@ def coerced(staged: Path, derived: Derived, coercion: Coercion) -> Derived:
 def translated(error: OSError) -> BackendFailed:
     if error.errno in _FULL:
         return OutOfResources("no space left for arrivals")
+    if error.errno == errno.EROFS:
+        return OutOfResources("nothing can be written now")
     return BackendFailed(f"the staging folder failed: {os.strerror(error.errno or 0)}")
 
 

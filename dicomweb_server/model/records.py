@@ -75,6 +75,14 @@ class Origin:
     """Message id of that C-MOVE (0000,1031)."""
 
 
+@dataclass(eq=False, slots=True)
+class Company:
+    """Arrivals that come together, so that they may be committed together."""
+
+    to_come: bool = False
+    """Whether more of them are on their way, and nobody waits for an answer before."""
+
+
 @dataclass(frozen=True, slots=True)
 class Arrival:
     """A complete Part 10 file in the staging folder of the object store, and what was read from it."""

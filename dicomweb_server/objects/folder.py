@@ -18,7 +18,7 @@ from pathlib import Path
 from dicomweb_server.model.errors import BackendFailed, NotFound
 from dicomweb_server.model.records import Span
 from dicomweb_server.objects.base import ObjectInfo, ObjectStore, Staged
-from dicomweb_server.objects.durable import sync_files, sync_folders, translated
+from dicomweb_server.objects.durable import FolderSyncs, sync_files, sync_folders, translated
 
 BLOCK = 1 << 20
 """Bytes per chunk of a stream."""
@@ -44,6 +44,7 @@ class FolderStore:
         self._root = root.absolute()
         self._below = f"{self._root}/"
         self._staging = self._root / STAGING
+        self._sync_folders = FolderSyncs(self._root)
         self._folders = threading.Lock()
         """Held while a folder is made for a file, or taken away for being empty."""
         try:
@@ -61,7 +62,7 @@ class FolderStore:
             sync_files(each.path for each in batch)
             for each in batch:
                 self._place(each.path, self._path(each.key))
-            sync_folders({self._path(each.key).parent for each in batch}, up_to=self._root)
+            self._sync_folders({self._path(each.key).parent for each in batch})
         except OSError as error:
             raise translated(error) from error
         for each in batch:
@@ -78,7 +79,7 @@ class FolderStore:
                     sync_files([draft])
                 self._in_folder(path, lambda: _move(draft, path))
                 if durable:
-                    sync_folders([path.parent], up_to=self._root)
+                    self._sync_folders([path.parent])
             finally:
                 with suppress(FileNotFoundError):
                     draft.unlink()
@@ -152,7 +153,7 @@ class FolderStore:
         return None
 
     def close(self) -> None:
-        """Nothing is held open."""
+        self._sync_folders.close()
 
     def _path(self, key: str) -> Path:
         return Path(self.local(key))

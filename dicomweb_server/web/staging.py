@@ -52,6 +52,18 @@ class StagedFile:
         if self._gathered >= (GATHERED if StagedFile._all_gathered < ALL_GATHERED else LEAST_GATHERED):
             await asyncio.to_thread(self._flush)
 
+    def content(self) -> bytes:
+        """All of the file, which is not written and need not be any more. For one of which nothing is written yet."""
+        content = b"".join(self._pieces)
+        self._pieces.clear()
+        self._gather(-self._gathered)
+        return content
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether nothing of it is written yet."""
+        return self._descriptor < 0
+
     async def close(self) -> None:
         """Write what is left; the file is whole now, though not synced. Raises OutOfResources."""
         await asyncio.to_thread(self._finish)

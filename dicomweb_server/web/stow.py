@@ -13,7 +13,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dicomweb_server.model.errors import BadRequest, DicomwebError, UnsupportedMedia
+from dicomweb_server.model.errors import BadRequest, UnsupportedMedia
 from dicomweb_server.web import address, datasets, described, params, store_answer, upload
 from dicomweb_server.web.batch import Batch
 from dicomweb_server.web.datasets import Form
@@ -39,18 +39,14 @@ async def store(request: Request) -> Response:
     kind = _kind(request)
     base = address.public_base(request)
     batch = Batch(services_of(request).receive, study, limits)
-    try:
-        async with aclosing(upload.body(request, limits)) as body:
-            if kind.kind == DICOM:
-                await _whole(body, batch)
-            elif kind.root in METADATA:
-                pool = services_of(request).pool
-                await described.store(body, kind, batch, pool=pool, url=f"{base}/studies/{study or ''}")
-            else:
-                await _parts(body, kind, batch)
-    except DicomwebError:
-        await batch.settled()
-        raise
+    async with batch, aclosing(upload.body(request, limits)) as body:
+        if kind.kind == DICOM:
+            await _whole(body, batch)
+        elif kind.root in METADATA:
+            pool = services_of(request).pool
+            await described.store(body, kind, batch, pool=pool, url=f"{base}/studies/{study or ''}")
+        else:
+            await _parts(body, kind, batch)
     return _answer(store_answer.of_results(base, study, await batch.settled()), form)
 
 

@@ -29,6 +29,9 @@ log = logging.getLogger(__name__)
 BACKGROUND = frozenset({Band.EAGER, Band.DERIVED})
 """Nobody waits for these."""
 
+DEFERRED = frozenset({Kind.PREPROCESS, Kind.REINDEX})
+"""What these make is made on demand where it is missing, so they leave the machine to instances that come in fast."""
+
 Stage = Callable[[Sequence[Ticket]], Sequence[Result]]
 """Works off tickets of one kind; one result for each, in their order."""
 
@@ -47,6 +50,8 @@ class Worker:
     poll_seconds: float = 1.0
     gather_seconds: float = 0.25
     """After a small batch that nobody waited for: while instances come one by one, their tickets go in dozens."""
+    in_burst: Callable[[], bool] = lambda: False
+    """Whether instances come in so fast that what is ``DEFERRED`` waits."""
     given_up: Callable[[Lease, str], None] = lambda lease, reason: None
     """Told of every ticket before it becomes a dead letter, and why."""
     now: Callable[[], float] = time.time
@@ -74,22 +79,22 @@ class Worker:
         """One batch, and the pause after it. Whatever happens, the next turn comes."""
         try:
             leases = self._work()
+            in_burst = self.in_burst()
         except Exception as error:
             # Queue or catalog are full or locked, as a rule. What was taken comes back when its lease runs out.
             log.error("%s cannot work now: %s", self.name, error, exc_info=not isinstance(error, BackendFailed))
             stop.wait(self.poll_seconds)
             return
-        if not leases:
+        if not leases and not in_burst:
             self.signals.wait([TICKETS], timeout_seconds=self.poll_seconds)
         elif len(leases) < self.batch and all(lease.ticket.band in BACKGROUND for lease in leases):
             stop.wait(self.gather_seconds)
 
     def _work(self) -> list[Lease]:
         self._holder = f"{self.name}-{secrets.token_hex(4)}"
+        kinds = [kind for kind in self.stages if kind not in DEFERRED or not self.in_burst()]
         try:
-            leases = self.queue.take(
-                self._holder, kinds=tuple(self.stages), limit=self.batch, lease_seconds=self.lease_seconds
-            )
+            leases = self.queue.take(self._holder, kinds=kinds, limit=self.batch, lease_seconds=self.lease_seconds)
             todo = [lease for lease in leases if not self._spent(lease)]
             for kind, some in groupby(sorted(todo, key=_kind), key=_kind):
                 self._settle(list(some), self.stages[kind])

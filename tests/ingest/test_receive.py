@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 from io import BytesIO
+from itertools import islice
 from pathlib import Path
+from time import sleep
 
 import pydicom
 import pytest
@@ -11,10 +14,11 @@ from dicomweb_server.dicom.derive import derive
 from dicomweb_server.dicom.source import BytesSource
 from dicomweb_server.ingest.arrivals import Capacity
 from dicomweb_server.ingest.deciding import Policy
+from dicomweb_server.ingest.receive import IN_MEMORY
 from dicomweb_server.model.errors import BackendFailed, Gone, OutOfResources, Rejected
 from dicomweb_server.model.ids import InstanceKey, SeriesKey
 from dicomweb_server.model.messages import Band, Kind, Ticket
-from dicomweb_server.model.records import Door, Fate, Origin
+from dicomweb_server.model.records import Company, Door, Fate, Origin, Outcome
 from tests.ingest.conftest import ORIGIN, House, build
 from tests.ingest.files import SERIES, STUDY, part10
 
@@ -101,6 +105,66 @@ def test_what_queues_up_shares_a_transaction(house: House) -> None:
     assert {future.result(10).fate for future in futures} == {Fate.STORED}
     assert len(house.holdings.transactions) < 20
     assert sum(house.holdings.transactions) == 40
+
+
+def together(house: House, company: Company, numbers: range) -> list[Future[Outcome]]:
+    paths = [(house.receive.stage(), part10(f"1.2.9.{number}")) for number in numbers]
+    return [house.receive.submit(path, ORIGIN, company=company, content=body) for path, body in paths]
+
+
+def test_what_comes_together_is_stored_in_one_transaction_when_no_more_is_to_come(house: House) -> None:
+    company = Company(to_come=True)
+    futures = together(house, company, range(20))
+    assert not wait(futures, 0.2).done
+    house.receive.complete(company)
+    assert {future.result(10).fate for future in futures} == {Fate.STORED}
+    assert house.holdings.transactions == [20]
+    assert house.leftovers() == []
+
+
+def test_what_waits_for_company_goes_along_with_one_that_does_not(house: House) -> None:
+    futures = together(house, Company(to_come=True), range(2))
+    assert not wait(futures, 0.2).done
+    assert house.push(part10()).fate is Fate.STORED
+    assert {future.result(10).fate for future in futures} == {Fate.STORED}
+    assert house.holdings.transactions == [3]
+
+
+def test_not_more_than_a_batch_waits_for_company(house: House) -> None:
+    futures = together(house, Company(to_come=True), range(100))
+    first = list(islice(as_completed(futures, 10), 64))
+    assert len(first) == 64
+    house.receive.close()
+    assert {future.result(10).fate for future in futures} == {Fate.STORED}
+
+
+def test_what_is_handed_over_in_memory_lies_there_byte_by_byte(house: House) -> None:
+    path = house.receive.stage()
+    content = b"x" * 128 + part10()[128:]
+    assert house.receive.submit(path, ORIGIN, content=content).result(10).fate is Fate.STORED
+    assert stored(house) == part10()
+    assert house.leftovers() == []
+
+
+def test_only_so_much_is_taken_in_memory_as_there_is_room_for(house: House) -> None:
+    house.holdings.gate.clear()
+    futures = together(house, Company(), range(3))
+    assert not house.receive.takes_in_memory(IN_MEMORY + 1)
+    house.holdings.gate.set()
+    wait(futures, 10)
+    assert house.receive.takes_in_memory(IN_MEMORY)
+
+
+def test_many_threads_that_wait_share_their_commits(house: House) -> None:
+    house.holdings.gate.clear()
+    with ThreadPoolExecutor(20) as senders:
+        outcomes = [senders.submit(house.push, part10(f"1.2.9.{number}")) for number in range(20)]
+        while len(house.leftovers()) + len(house.objects()) < 20:
+            sleep(0.01)
+        house.holdings.gate.set()
+        assert {each.result(10).fate for each in outcomes} == {Fate.STORED}
+    assert sum(house.holdings.transactions) == 20
+    assert len(house.holdings.transactions) < 20
 
 
 def test_the_loser_of_a_race_is_decided_anew_and_leaves_no_object(house: House) -> None:

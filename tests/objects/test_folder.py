@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -85,3 +86,31 @@ def test_a_folder_that_cannot_be_made_is_named_as_the_trouble_without_its_path(t
     with pytest.raises(BackendFailed) as caught:
         FolderStore(tmp_path / "file" / "objects")
     assert str(tmp_path) not in str(caught.value)
+
+
+def test_the_folders_above_are_synced_once_and_again_when_made_anew(
+    store: FolderStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+
+    def sync(descriptor: int, fsync: Callable[[int], None] = os.fsync) -> None:
+        synced.append(os.readlink(f"/proc/self/fd/{descriptor}").removeprefix(f"{tmp_path}/new/objects"))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    folder, above = "/instances/1.2/1.2.3", ["/instances/1.2", "/instances", ""]
+    for number, folders in enumerate([[folder, *above], [folder], [folder, *above]]):
+        synced.clear()
+        if number == 2:
+            store.delete([f"instances/1.2/1.2.3/{each}.dcm" for each in range(number)])
+        store.adopt([staged(store, b"x", f"instances/1.2/1.2.3/{number}.dcm")])
+        assert synced[1:] == folders
+
+
+def test_no_more_folders_are_held_open_than_a_few(store: FolderStore, tmp_path: Path) -> None:
+    for number in range(70):
+        store.adopt([staged(store, b"x", f"instances/1.2/1.2.{number}/0.dcm")])
+    held = [Path(f"/proc/self/fd/{each}") for each in os.listdir("/proc/self/fd")]
+    folders = [each for each in held if each.is_symlink() and os.readlink(each).startswith(f"{tmp_path}/new")]
+    store.close()
+    assert len(folders) == 64

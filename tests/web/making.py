@@ -17,7 +17,7 @@ from dicomweb_server.catalog.base import Catalog
 from dicomweb_server.model.errors import OutOfResources, Rejected
 from dicomweb_server.model.ids import InstanceKey
 from dicomweb_server.model.query import Page, Query
-from dicomweb_server.model.records import LOCAL, Fate, Origin, Outcome, Principal
+from dicomweb_server.model.records import LOCAL, Company, Fate, Origin, Outcome, Principal
 from dicomweb_server.objects.memory import MemoryStore
 from dicomweb_server.retrieve.bulkdata import Bulkdata
 from dicomweb_server.retrieve.derived import Derived
@@ -88,8 +88,17 @@ class ReadingReceive:
         return self.folder / f"{next(self.numbers)}.part"
 
     def submit(
-        self, staged: Path, origin: Origin, *, study: str | None = None, principal: Principal = LOCAL
+        self,
+        staged: Path,
+        origin: Origin,
+        *,
+        study: str | None = None,
+        principal: Principal = LOCAL,
+        company: Company | None = None,
+        content: bytes | None = None,
     ) -> Future[Outcome]:
+        if content is not None:
+            staged.write_bytes(content)
         done: Future[Outcome] = Future()
         try:
             done.set_result(self._received(staged, study))
@@ -97,6 +106,12 @@ class ReadingReceive:
             done.set_exception(error)
         staged.unlink()
         return done
+
+    def takes_in_memory(self, size: int) -> bool:
+        return size < 1000
+
+    def complete(self, company: Company) -> None:
+        company.to_come = False
 
     def _received(self, staged: Path, study: str | None) -> Outcome:
         if self.full:
