@@ -9,6 +9,7 @@ from dicomweb_server.model.messages import Kind, Ticket
 from dicomweb_server.model.states import State
 from dicomweb_server.queues.base import Queue
 
+HERE = frozenset({State.STORED, State.READY})
 MOST = 1000
 """Looked at in one sweep, the oldest first."""
 
@@ -26,7 +27,7 @@ def _matters(catalog: Catalog, ticket: Ticket) -> bool:
     try:
         if isinstance(key, SeriesKey):
             progress = catalog.holdings.series_progress(key)
-            return progress.document is None if ticket.kind is Kind.RECONCILE else State.FAILED in progress.counts
+            return progress.document is None if ticket.kind is Kind.RECONCILE else not HERE.issuperset(progress.counts)
         return bool(catalog.holdings.series_of(key))
     except NotFound:
         return False

@@ -13,7 +13,7 @@ from dicomweb_server.notices.base import Notice, Notices, Subject
 ENDED: dict[Kind, tuple[State, ...]] = {
     Kind.PREPROCESS: (State.STORED,),
     Kind.FETCH: (State.QUEUED, State.FETCHING),
-    Kind.CACHE_SERIES: (State.ANNOUNCED, State.QUEUED),
+    Kind.CACHE_SERIES: (State.QUEUED,),
 }
 """The states of instances that wait for such a ticket: nobody works on them any more."""
 
@@ -27,13 +27,23 @@ class GivenUp:
         self._sending = ThreadPoolExecutor(1, "notices")
 
     def __call__(self, lease: Lease, reason: str) -> None:
-        ended = ENDED.get(lease.ticket.kind)
+        ended = self._ended(lease.ticket)
         if ended:
             self._catalog.progress.fail(self._waiting(lease.ticket), ended, reason=reason, attempts=lease.attempt)
         self._sending.submit(self._notices.send, _notice(lease.ticket, reason))
 
     def close(self) -> None:
         self._sending.shutdown()
+
+    def _ended(self, ticket: Ticket) -> tuple[State, ...]:
+        """What is only announced can still be asked for when its source is back, unless a collection waits for it."""
+        states = ENDED.get(ticket.kind, ())
+        return (*states, State.ANNOUNCED) if ticket.kind is Kind.CACHE_SERIES and self._is_collected(ticket) else states
+
+    def _is_collected(self, ticket: Ticket) -> bool:
+        collections = self._catalog.collections
+        known = [collections.get(each.id, each.tenant) for each in collections.loading()]
+        return any(member.study == ticket.key.study for each in known for member in each.members)
 
     def _waiting(self, ticket: Ticket) -> list[InstanceKey]:
         """Which instances wait for it: itself, or what is missing of a series that could not be listed."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from dicomweb_server.assembly import open_backends
+from dicomweb_server.catalog.base import AnnouncedSeries
 from dicomweb_server.cli import main
 from dicomweb_server.loading import load
 from dicomweb_server.model.ids import InstanceKey, SeriesKey
@@ -106,11 +107,15 @@ def test_dead_letters_of_what_is_well_again_or_gone_are_forgotten(tmp_path: Path
         queue.done(queue.take("w", kinds=[Kind.PREPROCESS], limit=9, lease_seconds=60))
         queue.put([Ticket(Kind.PREPROCESS, failed), Ticket(Kind.PREPROCESS, well)])
         queue.put([Ticket(Kind.FETCH, gone), Ticket(Kind.REINDEX, gone.of_study)])
+        unlisted = SeriesKey("1.9", "1.9.1")
+        announced = AnnouncedSeries(unlisted, {}, [{"00080018": {"vr": "UI", "Value": ["1.9.1.1"]}}])
+        held.catalog.pulling.announce(unlisted.of_study, "pacs", {}, [announced])
+        queue.put([Ticket(Kind.CACHE_SERIES, unlisted), Ticket(Kind.CACHE_SERIES, well.of_series)])
         for lease in queue.take("w", kinds=list(Kind), limit=9, lease_seconds=60):
             queue.bury(lease, reason="broken")
         held.catalog.progress.move(failed, State.FAILED, only_from=[State.STORED], reason="broken")
-        assert drop_moot(held.catalog, queue) == 3
-        assert [letter.ticket.key for letter in queue.dead_letters()] == [failed]
+        assert drop_moot(held.catalog, queue) == 4
+        assert {letter.ticket.key for letter in queue.dead_letters()} == {failed, unlisted}
 
 
 def test_dead_letters_are_listed_sent_again_and_dropped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

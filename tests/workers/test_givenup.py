@@ -13,6 +13,7 @@ import pytest
 from dicomweb_server.assembly.alerts import open_notices
 from dicomweb_server.catalog.base import AnnouncedSeries
 from dicomweb_server.loading import load
+from dicomweb_server.model.collections import Action, Collection, Member, Phase
 from dicomweb_server.model.errors import BackendFailed
 from dicomweb_server.model.ids import InstanceKey, StudyKey
 from dicomweb_server.model.messages import Kind, Lease, Ticket
@@ -111,6 +112,23 @@ def test_nothing_waits_for_what_was_given_up(held: Holding, kind: Kind, claimed:
     standing = held.catalog.progress.standing(series)
     assert [each.state for each in standing] == states
     assert (standing[0].reason, standing[0].attempts) == ("no answer", 5)
+
+
+@pytest.mark.parametrize("collected", [True, False])
+def test_what_is_only_announced_can_be_asked_for_again_unless_a_collection_waits_for_it(
+    held: Holding, collected: bool
+) -> None:
+    key = InstanceKey("1.2", "1.2.3", "1.2.3.4")
+    listed = [{"00080018": {"vr": "UI", "Value": [key.instance]}}]
+    held.catalog.pulling.announce(StudyKey("1.2"), "pacs", {}, [AnnouncedSeries(key.of_series, {}, listed)])
+    if collected:
+        asked = Collection("c", Action.STORE, Phase.REQUESTED, {"studies": ["1.2"]}, 0.0)
+        assert held.catalog.collections.create(asked)
+        assert held.catalog.collections.described("c", [Member("1.2")])
+    handler = GivenUp(held.catalog, LogNotices())
+    handler(Lease(1, Ticket(Kind.CACHE_SERIES, key.of_series), 5, 0.0), "no answer")
+    handler.close()
+    assert state(held, key)[0] is (State.FAILED if collected else State.ANNOUNCED)
 
 
 def test_somebody_is_told_what_and_why(held: Holding, webhook: tuple[str, list[dict[str, object]]]) -> None:
