@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import ParamSpec
 
 import orjson
 
@@ -20,6 +21,8 @@ from dicomweb_server.objects import layout
 from dicomweb_server.retrieve import drawing
 from dicomweb_server.retrieve.rendered import Rendered
 from dicomweb_server.retrieve.shelf import Held, Shelf
+
+P = ParamSpec("P")
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +95,7 @@ class Thumbnails:
         if box is None and media_type == JPEG:
             return finished
         box = box or Box(SIDE, SIDE)
-        return await self.rendered.pool.run(drawing.refitted, finished, box.width, box.height, media_type)
+        return await self._made(drawing.refitted, finished, box.width, box.height, media_type)
 
     async def _finished(self, held: Held) -> bytes:
         key = layout.thumbnail(held.key, held.version.version)
@@ -107,10 +110,19 @@ class Thumbnails:
             log.warning("the thumbnail of instance %s was not kept: %s", held.key.instance, error)
         return drawn
 
+    async def _made(self, work: Callable[P, bytes], *args: P.args, **kwargs: P.kwargs) -> bytes:
+        """What no stored pixels are needed for: when that fails, something else is wrong just now."""
+        try:
+            return await self.rendered.pool.run(work, *args, **kwargs)
+        except OutOfResources:
+            raise
+        except BackendFailed as error:
+            raise OutOfResources(f"the thumbnail cannot be made just now: {error}") from error
+
     async def _card(self, held: Held, box: Box, media_type: str) -> bytes:
         (row,) = await asyncio.to_thread(self._shelf.catalog.holdings.metadata, held.key)
         modality = Attributes(orjson.loads(row)).text("00080060")
-        return await self.rendered.pool.run(drawing.card, modality, box.width, box.height, media_type)
+        return await self._made(drawing.card, modality, box.width, box.height, media_type)
 
 
 def _middle(versions: Sequence[Version]) -> Version:

@@ -244,4 +244,4 @@ async def test_however_many_ask_a_frame_is_transcoded_once(tmp_path: Path) -> No
         rendered.pool.run = counted  # type: ignore[method-assign]
         answers = await asyncio.gather(*(held.get(held.at(CINE) + "/frames/3", OCTETS) for _ in range(20)))
         assert {answer.status_code for answer in answers} == {200}
-        assert calls == ["transcoded"]
+        assert calls == ["saved"]
