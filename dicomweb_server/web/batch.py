@@ -22,8 +22,8 @@ from dicomweb_server.web.upload import UploadLimits
 IN_FLIGHT = 256
 """Instances of one request that wait for receive at a time."""
 
-TOGETHER = 64
-"""Instances of one request that may wait for each other."""
+TOGETHER = 16
+"""Instances of one request that may wait for each other: while they are synced, the next come in."""
 
 
 @dataclass
