@@ -13,7 +13,7 @@ import secrets
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from dicomweb_server.dicom.coerce import Coercion
@@ -198,7 +198,7 @@ class Receive:
 
     def _compare(self, arrival: Waiting, version: Version) -> None:
         try:
-            with FileSource(arrival.handed.staged) as new, self._opened(version) as old:
+            with self._arrived(arrival) as new, self._opened(version.object_key) as old:
                 arrival.compared = Compared(version.version, self._same_content(old, new))
         except NotFound:
             arrival.compared = None
@@ -209,11 +209,15 @@ class Receive:
             self._inbox.put_back([arrival])
         self._commit_waiting()
 
+    def _arrived(self, arrival: Waiting) -> AbstractContextManager[Source]:
+        """What came, wherever it lies by now: another writer may have got in first when it was adopted."""
+        return self._opened(arrival.object_key) if arrival.adopted else FileSource(arrival.handed.staged)
+
     @contextmanager
-    def _opened(self, version: Version) -> Iterator[Source]:
-        path = self._objects.local(version.object_key)
+    def _opened(self, object_key: str) -> Iterator[Source]:
+        path = self._objects.local(object_key)
         if path is None:
-            yield BytesSource(asyncio.run(self._objects.read(version.object_key)))
+            yield BytesSource(asyncio.run(self._objects.read(object_key)))
             return
         try:
             source = FileSource(path)

@@ -176,6 +176,18 @@ def test_the_loser_of_a_race_is_decided_anew_and_leaves_no_object(house: House) 
     assert house.objects() == {theirs}
 
 
+@pytest.mark.parametrize(
+    ("name", "fate"), [("Test^Two", Fate.SAME), ("Another^Name^Here", Fate.KEPT_FIRST)], ids=["same", "other"]
+)
+def test_the_loser_of_a_race_is_compared_though_its_file_was_adopted(house: House, name: str, fate: Fate) -> None:
+    theirs = "instances/1/1/1-theirs.dcm"
+    house.store.replace(theirs, part10())
+    house.holdings.intruder = NewVersion(derive(BytesSource(part10())), ORIGIN, "theirs", theirs)
+    assert house.push(part10(name=name)).fate is fate
+    assert house.holdings.rows[KEY].version == "theirs"
+    assert house.objects() == {theirs}
+
+
 def test_what_was_deleted_while_its_source_sent_it_stays_away(house: House) -> None:
     house.holdings.buried.add(KEY)
     coming = house.receive.submit(house.staged(part10()), Origin(Door.FETCH, source="pacs"))
