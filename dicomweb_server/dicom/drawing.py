@@ -121,6 +121,12 @@ def frames_as_stored(path: str, frames: Sequence[int]) -> list[bytes]:
         return [found.frame(number)[0] for number in frames]
 
 
+def has_single_bits(path: str) -> bool:
+    """Whether its pixels are stored as one bit each."""
+    with _file(path) as found:
+        return found.attributes.whole("00280100", 0) == 1
+
+
 def transcode_file(
     path: str, draft: str, target: str, quality: int = 90, *, after_each: Callable[[], None] | None = None
 ) -> None:

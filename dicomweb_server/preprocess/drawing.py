@@ -35,9 +35,11 @@ def draw_all(paths: Sequence[str]) -> list[Drawn]:
 
 def write_htj2k(path: str, draft: str) -> str | None:
     """The file losslessly in HTJ2K, written to ``draft``; or the reason why there is none."""
-    from dicomweb_server.dicom.drawing import transcode_file
+    from dicomweb_server.dicom.drawing import has_single_bits, transcode_file
 
     try:
+        if has_single_bits(path):
+            return "its single bits would become bytes, which viewers of segmentations do not expect"
         transcode_file(path, draft, HTJ2K, after_each=image_done)
     except DicomwebError as error:
         return str(error)

@@ -91,7 +91,7 @@ class Preprocess:
         finally:
             draft.unlink(missing_ok=True)
         if reason is not None:
-            log.warning("no HTJ2K form of instance %s: %s", version.key.instance, reason)
+            log.info("no HTJ2K form of instance %s: %s", version.key.instance, reason)
 
     def _keep(self, version: Version, jpeg: bytes | None) -> None:
         """Where it cannot be kept it is drawn when somebody asks."""

@@ -28,7 +28,8 @@ from tests.web.retrieving import Door, door, parts
 
 CT, CINE, REPORT = "generated/ts/ct_evle.dcm", "generated/mod/nm_dynamic_8frames.dcm", "generated/mod/sr_enhanced.dcm"
 COMPRESSED = "generated/ts/ct_rle.dcm"
-NAMES = (CT, CINE, REPORT, COMPRESSED)
+SEGMENTS = "generated/mod/seg_binary.dcm"
+NAMES = (CT, CINE, REPORT, COMPRESSED, SEGMENTS)
 RPCL = syntaxes.HTJ2K_LOSSLESS_RPCL
 AT_REST = {name: name in (CT, CINE) for name in NAMES}
 
