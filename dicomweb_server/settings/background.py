@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """The background."""
+    """The background. While more than ten instances a second come in, pictures wait, for half a minute at most."""
 
     threads: int = 2
     """Tickets worked off side by side in the worker process."""

@@ -120,7 +120,6 @@ def _jpeg_2000(data: bytes, start: int) -> Codestream:
             colour = "RGB" if data[at + 8] else None
             reversible = data[at + 13] == 1
         at += 2 + size
-    _check_tile_parts(data, at)
     return Codestream(
         family=Family.JPEG_2000,
         rows=y1 - y0,
@@ -132,17 +131,6 @@ def _jpeg_2000(data: bytes, start: int) -> Codestream:
         lossless=reversible,
         high_throughput=capable,
     )
-
-
-def _check_tile_parts(data: bytes, at: int) -> None:
-    """Their lengths (T.800 A.4.2) tell whether all is here: OpenJPH makes up what is missing and says nothing."""
-    while data[at : at + 2] == b"\xff\x90":
-        (length,) = struct.unpack_from(">I", data, at + 6)
-        if at + length > len(data):
-            raise Undecodable("the compressed frame is cut off")
-        if not length:
-            return  # up to the end
-        at += length
 
 
 def _jpeg_xl(data: bytes) -> Codestream:

@@ -36,7 +36,7 @@ _DECODER_ERRORS = (
     ValueError,
 )
 _END_OF_IMAGE = b"\xff\xd9"
-"""Of JPEG, JPEG-LS and JPEG 2000 alike. Some writers leave it out, and without it OpenJPEG refuses a whole frame."""
+"""Of JPEG-LS and JPEG 2000 alike. Some writers leave it out, and without it OpenJPEG refuses a whole frame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +81,8 @@ def checked_stream(data: bytes, facts: ImageFacts, kind: Family) -> Codestream:
         raise Undecodable("the frame is not encoded as its transfer syntax says")
     if kind is Family.JPEG:
         whole.check_scans(data)
+    if kind is Family.JPEG_2000:
+        whole.check_tiles(data)
     if stream.rows * stream.columns * (stream.components or facts.samples) * 2 > MAX_FRAME_SIZE:
         raise Undecodable(f"the frame says it is {stream.rows} x {stream.columns}, larger than this server decodes")
     if (stream.rows, stream.columns) != (facts.rows, facts.columns):
@@ -106,8 +108,6 @@ def _decompressed(data: bytes, facts: ImageFacts, stream: Codestream, keep_ybr: 
 
 
 def _jpeg(data: bytes, facts: ImageFacts, stream: Codestream, keep_ybr: bool) -> tuple[Any, str]:
-    if stream.lossless and _END_OF_IMAGE not in data:
-        raise Undecodable("the compressed frame is cut off")  # libjpeg makes up what is missing
     if facts.samples != 3:
         return whole.jpeg(data, imagecodecs.jpeg8_decode), facts.photometric
     coded = stream.colour or ("YBR" if facts.photometric.startswith("YBR") else "RGB")
@@ -126,7 +126,6 @@ def _jpeg_colour(data: bytes, coded: str, wanted: str) -> Any:
 def _jpeg_2000(data: bytes, stream: Codestream) -> Any:
     # OpenJPH wraps around where irreversible coding overshoots the range; OpenJPEG cuts off, so it takes those
     if stream.high_throughput and stream.lossless:
-        whole.check_tiles(data)
         with _raising_unraisable():
             return imagecodecs.htj2k_decode(data, planar=False)
     return imagecodecs.jpeg2k_decode(data + _END_OF_IMAGE, numthreads=1)

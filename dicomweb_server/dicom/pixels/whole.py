@@ -40,7 +40,7 @@ def jpeg(data: bytes, decode: Callable[[bytes], Any]) -> Any:
 def check_tiles(data: bytes) -> None:
     """Raises Undecodable where a tile-part of a JPEG 2000 stream is shorter than it says (T.800 A.4.2).
 
-    OpenJPEG notices by itself; OpenJPH decodes what there is.
+    OpenJPH decodes what there is.
     """
     at = data.index(b"\xff\x4f\xff\x51") + 2
     while at + 4 <= len(data) and data[at] == 0xFF:
