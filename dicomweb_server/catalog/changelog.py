@@ -11,8 +11,7 @@ from dicomweb_server.catalog.base import Changes
 from dicomweb_server.catalog.database import Database
 from dicomweb_server.catalog.dialects import Dialect
 from dicomweb_server.catalog.schema import change, counter
-from dicomweb_server.catalog.tickets import uids
-from dicomweb_server.model.ids import InstanceKey, Scope, SeriesKey, StudyKey
+from dicomweb_server.model.ids import InstanceKey, Scope, SeriesKey, StudyKey, uids
 
 _NEXT = (
     sa.update(counter)

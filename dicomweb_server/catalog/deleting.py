@@ -14,8 +14,7 @@ from dicomweb_server.catalog.changelog import ChangeLog
 from dicomweb_server.catalog.dialects import Dialect
 from dicomweb_server.catalog.schema import instance, series, study, study_document, version
 from dicomweb_server.catalog.storing import Storing
-from dicomweb_server.catalog.tickets import uids
-from dicomweb_server.model.ids import Scope, SeriesKey, StudyKey
+from dicomweb_server.model.ids import Scope, SeriesKey, StudyKey, uids
 from dicomweb_server.model.records import DicomJson
 
 _CHUNK = 500

@@ -15,9 +15,8 @@ from dicomweb_server.catalog.database import Database
 from dicomweb_server.catalog.deleting import Deleting
 from dicomweb_server.catalog.schema import NO_NUMBER, instance, instance_metadata, series, study, tombstone, version
 from dicomweb_server.catalog.storing import Storing
-from dicomweb_server.catalog.tickets import uids
 from dicomweb_server.model.errors import BackendFailed, Gone, NotFound
-from dicomweb_server.model.ids import InstanceKey, Scope, SeriesKey, StudyKey
+from dicomweb_server.model.ids import InstanceKey, Scope, SeriesKey, StudyKey, uids
 from dicomweb_server.model.messages import Ticket
 from dicomweb_server.model.query import Level
 from dicomweb_server.model.records import SeriesDocument, Version

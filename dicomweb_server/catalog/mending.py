@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import ColumnElement, bindparam
+from sqlalchemy import bindparam
 
 from dicomweb_server.catalog.base import Due, Mending, Reread
 from dicomweb_server.catalog.changelog import ChangeLog
@@ -15,7 +15,7 @@ from dicomweb_server.catalog.database import Database
 from dicomweb_server.catalog.leaving import Leaving
 from dicomweb_server.catalog.rederiving import Rederiving
 from dicomweb_server.catalog.schema import instance, lease, series, study, ticket, tombstone, version
-from dicomweb_server.catalog.tickets import uids
+from dicomweb_server.catalog.scopes import tickets_within, within
 from dicomweb_server.model.ids import InstanceKey, Scope, SeriesKey, StudyKey
 from dicomweb_server.model.messages import Band, Kind, Ticket
 from dicomweb_server.model.states import State
@@ -61,7 +61,7 @@ class SqlMending:
     def lose(self, key: InstanceKey, object_key: str, *, reason: str) -> bool:
         with self._database.write() as connection:
             connection.execute(self._lock, {"t": key.tenant, "s": key.study}).all()
-            row = connection.execute(_PLACE.where(_within(key), version.c.object_key == object_key)).one_or_none()
+            row = connection.execute(_PLACE.where(within(key), version.c.object_key == object_key)).one_or_none()
             if row is None or row.current != row.version:
                 if row is not None:
                     connection.execute(sa.delete(version).where(version.c.id == row.version_id))
@@ -73,7 +73,7 @@ class SqlMending:
 
     def forget_document(self, key: SeriesKey, object_key: str) -> bool:
         with self._database.write() as connection:
-            named = sa.select(series.c.id).select_from(study.join(series)).where(_within(key))
+            named = sa.select(series.c.id).select_from(study.join(series)).where(within(key))
             gone = connection.execute(
                 sa.update(series)
                 .where(series.c.id.in_(named), series.c.document_key == object_key)
@@ -93,7 +93,7 @@ class SqlMending:
 
     def cancel(self, scope: Scope) -> int:
         with self._database.write() as connection:
-            chosen = sa.select(instance.c.id).select_from(_ALL).where(_within(scope), instance.c.state == _ARRIVING[0])
+            chosen = sa.select(instance.c.id).select_from(_ALL).where(within(scope), instance.c.state == _ARRIVING[0])
             rows = connection.execute(
                 sa.update(instance)
                 .where(instance.c.id.in_(chosen), instance.c.version.is_(None))
@@ -102,7 +102,7 @@ class SqlMending:
             ).all()
             connection.execute(
                 sa.delete(ticket).where(
-                    _of(scope),
+                    tickets_within(scope),
                     ticket.c.kind.in_([Kind.FETCH.value, Kind.CACHE_SERIES.value]),
                     ticket.c.worker.is_(None),
                     ticket.c.died.is_(None),
@@ -115,7 +115,7 @@ class SqlMending:
             failed = connection.execute(
                 sa.select(instance.c.id, instance.c.version, instance.c.source, *_UIDS)
                 .select_from(_ALL)
-                .where(_within(scope), instance.c.state == int(State.FAILED))
+                .where(within(scope), instance.c.state == int(State.FAILED))
             ).all()
             again = [row for row in failed if row.version is not None]
             anew = [row for row in failed if row.version is None and row.source is not None]
@@ -125,7 +125,7 @@ class SqlMending:
                     .where(instance.c.id.in_([row.id for row in rows]))
                     .values(state=int(state), attempts=0, reason=None)
                 )
-            connection.execute(sa.delete(ticket).where(_of(scope), ticket.c.died.is_not(None)))
+            connection.execute(sa.delete(ticket).where(tickets_within(scope), ticket.c.died.is_not(None)))
             tickets = [Ticket(Kind.PREPROCESS, _key(row)) for row in again]
             tickets += [Ticket(Kind.FETCH, _key(row), Band.EAGER) for row in anew]
             self._database.enqueue(connection, tickets)
@@ -141,7 +141,7 @@ class SqlMending:
             ticket.c.worker,
             ticket.c.attempt,
             ticket.c.reason,
-        ).where(_of(scope), ticket.c.instance_uid != "", ticket.c.died.is_(None))
+        ).where(tickets_within(scope), ticket.c.instance_uid != "", ticket.c.died.is_(None))
         with self._database.read() as connection:
             rows = connection.execute(found).all()
         return {
@@ -149,7 +149,9 @@ class SqlMending:
         }
 
     def next_due(self, key: StudyKey) -> dict[str, float]:
-        waiting = sa.and_(_of(key), ticket.c.series_uid != "", ticket.c.worker.is_(None), ticket.c.died.is_(None))
+        waiting = sa.and_(
+            tickets_within(key), ticket.c.series_uid != "", ticket.c.worker.is_(None), ticket.c.died.is_(None)
+        )
         first = sa.select(ticket.c.series_uid, sa.func.min(ticket.c.not_before)).where(waiting)
         with self._database.read() as connection:
             return dict(map(tuple, connection.execute(first.group_by(ticket.c.series_uid))))
@@ -185,27 +187,6 @@ class SqlMending:
         )
         with self._database.read() as connection:
             return [SeriesKey(*row) for row in connection.execute(statement)]
-
-
-def _within(scope: Scope) -> ColumnElement[bool]:
-    study_uid, series_uid, instance_uid = uids(scope)
-    both = [study.c.tenant == scope.tenant, study.c.study_uid == study_uid]
-    if series_uid:
-        both.append(series.c.series_uid == series_uid)
-    if instance_uid:
-        both.append(instance.c.instance_uid == instance_uid)
-    return sa.and_(*both)
-
-
-def _of(scope: Scope) -> ColumnElement[bool]:
-    """Tickets of a scope and of what lies in it."""
-    study_uid, series_uid, instance_uid = uids(scope)
-    both = [ticket.c.tenant == scope.tenant, ticket.c.study_uid == study_uid]
-    if series_uid:
-        both.append(ticket.c.series_uid == series_uid)
-    if instance_uid:
-        both.append(ticket.c.instance_uid == instance_uid)
-    return sa.and_(*both)
 
 
 def _key(row: Any) -> InstanceKey:

@@ -14,7 +14,7 @@ from dicomweb_server.catalog.changelog import ChangeLog
 from dicomweb_server.catalog.database import Database
 from dicomweb_server.catalog.rolling import Rolling, representative
 from dicomweb_server.catalog.schema import instance, series, study
-from dicomweb_server.catalog.tickets import uids
+from dicomweb_server.catalog.scopes import within
 from dicomweb_server.model.ids import InstanceKey, Scope, SeriesKey, StudyKey
 from dicomweb_server.model.messages import Kind, Ticket
 from dicomweb_server.model.records import SeriesDocument, Version
@@ -141,7 +141,7 @@ class SqlProgress:
         return settled
 
     def standing(self, scope: Scope, *, limit: int = 1000, offset: int = 0) -> list[Standing]:
-        return self._standing(_STANDING.where(_within(scope)).order_by(*_ORDER), limit, offset)
+        return self._standing(_STANDING.where(within(scope)).order_by(*_ORDER), limit, offset)
 
     def in_state(self, state: State, *, limit: int = 100, offset: int = 0) -> list[Standing]:
         return self._standing(_STANDING.where(instance.c.state == int(state)).order_by(instance.c.id), limit, offset)
@@ -163,7 +163,7 @@ class SqlProgress:
 
     def troubles(self, scope: StudyKey | SeriesKey) -> list[Trouble]:
         with self._database.read() as connection:
-            return [Trouble(*row) for row in connection.execute(_TROUBLES.where(_within(scope)))]
+            return [Trouble(*row) for row in connection.execute(_TROUBLES.where(within(scope)))]
 
     def totals(self) -> dict[str, int]:
         with self._database.read() as connection:
@@ -184,16 +184,6 @@ class SqlProgress:
             f"{name}_{state.name.lower()}": by.get(int(state), 0) for name, by in levels.items() for state in State
         }
         return counts | {state.name.lower(): found.get(state, 0) for state in State} | above
-
-
-def _within(scope: Scope) -> sa.ColumnElement[bool]:
-    study_uid, series_uid, instance_uid = uids(scope)
-    wanted = [study.c.tenant == scope.tenant, study.c.study_uid == study_uid]
-    if series_uid:
-        wanted.append(series.c.series_uid == series_uid)
-    if instance_uid:
-        wanted.append(instance.c.instance_uid == instance_uid)
-    return sa.and_(*wanted)
 
 
 def _names(key: InstanceKey) -> dict[str, str]:

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, bindparam
 
 from dicomweb_server.catalog.dialects import Dialect
 from dicomweb_server.catalog.schema import ticket
-from dicomweb_server.model.ids import InstanceKey, Scope, SeriesKey
+from dicomweb_server.model.ids import Scope, uids
 from dicomweb_server.model.messages import Band, Kind, Ticket
 
 _KEY = ("kind", "tenant", "study_uid", "series_uid", "instance_uid")
@@ -87,15 +87,6 @@ def _merged(tickets: Iterable[Ticket]) -> list[Ticket]:
 
 def _place(row: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(row[name] for name in _KEY)
-
-
-def uids(key: Scope) -> tuple[str, str, str]:
-    """Study, series and instance UID, '' below the level of ``key``."""
-    if isinstance(key, InstanceKey):
-        return key.study, key.series, key.instance
-    if isinstance(key, SeriesKey):
-        return key.study, key.series, ""
-    return key.study, "", ""
 
 
 def _row(given: Ticket, *, turn: int, now: float) -> dict[str, Any]:

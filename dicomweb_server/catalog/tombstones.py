@@ -11,8 +11,7 @@ from sqlalchemy import Connection, bindparam
 
 from dicomweb_server.catalog.dialects import Dialect
 from dicomweb_server.catalog.schema import tombstone
-from dicomweb_server.catalog.tickets import uids
-from dicomweb_server.model.ids import Scope, SeriesKey, StudyKey
+from dicomweb_server.model.ids import Scope, SeriesKey, StudyKey, uids
 
 Grave = tuple[str, str]
 """UIDs of a series and an instance; empty where it is one of the whole series or study."""

@@ -65,3 +65,12 @@ class InstanceKey:
 
 Scope = StudyKey | SeriesKey | InstanceKey
 """A subtree of what the server holds."""
+
+
+def uids(key: Scope) -> tuple[str, str, str]:
+    """Study, series and instance UID, '' below the level of ``key``."""
+    if isinstance(key, InstanceKey):
+        return key.study, key.series, key.instance
+    if isinstance(key, SeriesKey):
+        return key.study, key.series, ""
+    return key.study, "", ""

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import sqlalchemy as sa
 from sqlalchemy import Connection, Select, bindparam
 
-from dicomweb_server.model.ids import InstanceKey, Scope, SeriesKey, StudyKey
+from dicomweb_server.model.ids import InstanceKey, Scope, SeriesKey, StudyKey, uids
 from dicomweb_server.model.messages import Band, Kind, Lease, Ticket
 from dicomweb_server.queues.base import FAR_SECONDS, DeadLetter, Queue, QueueStats
 
@@ -210,7 +210,7 @@ class SqlQueue:
         return [row_id for _, _, row_id in sorted(found)[:limit]]
 
     def _has_twin(self, connection: Connection, ticket: Ticket) -> bool:
-        same = zip(_KEY, (ticket.kind.value, ticket.key.tenant, *_uids(ticket.key)), strict=True)
+        same = zip(_KEY, (ticket.kind.value, ticket.key.tenant, *uids(ticket.key)), strict=True)
         statement = sa.select(_c.id).where(_WAITING, *(column == value for column, value in same))
         return connection.execute(statement).first() is not None
 
@@ -235,11 +235,6 @@ def _scope(row: Any) -> Scope:
     if row.series_uid:
         return SeriesKey(row.study_uid, row.series_uid, row.tenant)
     return StudyKey(row.study_uid, row.tenant)
-
-
-def _uids(key: Scope) -> tuple[str, str, str]:
-    series = key.series if isinstance(key, SeriesKey | InstanceKey) else ""
-    return key.study, series, key.instance if isinstance(key, InstanceKey) else ""
 
 
 _: type[Queue] = SqlQueue
