@@ -176,17 +176,17 @@ class SqlQueue:
 
     def stats(self) -> QueueStats:
         now = self._now()
-        due = sa.and_(_WAITING, _c.not_before <= now)
+        moment = {"now": now, "far": now + FAR_SECONDS}
         since = sa.case((_c.not_before > _c.created, _c.not_before), else_=_c.created)
-        by_band = sa.select(_c.band, sa.func.count(), sa.func.min(since)).where(due).group_by(_c.band)
+        by_band = sa.select(_c.band, sa.func.count(), sa.func.min(since)).where(_DUE).group_by(_c.band)
         counts = sa.select(
-            sa.func.count().filter(_WAITING, _c.not_before > now),
+            sa.func.count().filter(_WAITING, sa.not_(_DUE)),
             sa.func.count().filter(_c.worker.is_not(None)),
             sa.func.count().filter(_c.died.is_not(None)),
         ).select_from(_ticket)
         with self._database.read() as connection:
-            bands = connection.execute(by_band).all()
-            delayed, leased, dead = connection.execute(counts).one()
+            bands = connection.execute(by_band, moment).all()
+            delayed, leased, dead = connection.execute(counts, moment).one()
         oldest = min((first for _, _, first in bands), default=now)
         waiting = {Band(band): count for band, count, _ in bands}
         return QueueStats(waiting, delayed, leased, dead, max(0.0, now - oldest))

@@ -229,6 +229,13 @@ def test_the_figures_of_a_queue(queue: Queue, clock: Clock) -> None:
     assert (found.waiting, found.delayed, found.leased, found.dead) == ({Band.DERIVED: 2}, 1, 1, 0)
 
 
+def test_what_the_clock_set_back_made_due_is_not_told_as_delayed(queue: Queue, clock: Clock) -> None:
+    queue.put([ticket(1, not_before=clock() + 60)])
+    clock.passes(-1_000_000)
+    found = queue.stats()
+    assert (found.waiting, found.delayed, found.oldest_seconds) == ({Band.DERIVED: 1}, 0, 0)
+
+
 def test_putting_nothing_and_taking_nothing_is_no_error(queue: Queue) -> None:
     queue.put([])
     queue.done([])
