@@ -13,7 +13,8 @@ from dicomweb_server.catalog.changelog import ChangeLog
 from dicomweb_server.catalog.database import Database
 from dicomweb_server.catalog.leaving import Leaving
 from dicomweb_server.catalog.schema import instance, series, study, version
-from dicomweb_server.model.ids import InstanceKey, Scope, SeriesKey, StudyKey
+from dicomweb_server.catalog.scopes import within
+from dicomweb_server.model.ids import InstanceKey, Scope, SeriesKey
 from dicomweb_server.model.messages import Kind, Ticket
 from dicomweb_server.model.states import State
 
@@ -31,15 +32,6 @@ _AGAIN = sa.and_(
 """Came from a source that announced it, so it can come from there again."""
 _USED = sa.func.max(sa.case((instance.c.viewed > version.c.stored, instance.c.viewed), else_=version.c.stored))
 """What left and came back was last used when it came, if nobody has viewed it since."""
-
-
-def _within(scope: Scope) -> sa.ColumnElement[bool]:
-    wanted = [study.c.tenant == scope.tenant, study.c.study_uid == scope.study]
-    if not isinstance(scope, StudyKey):
-        wanted.append(series.c.series_uid == scope.series)
-    if isinstance(scope, InstanceKey):
-        wanted.append(instance.c.instance_uid == scope.instance)
-    return sa.and_(*wanted)
 
 
 _SERIES = sa.select(series.c.id).where(
@@ -104,7 +96,7 @@ class SqlCaching:
         ]
 
     def pin(self, scope: Scope, *, pinned: bool) -> int:
-        chosen = sa.select(instance.c.id).select_from(_ALL).where(_within(scope))
+        chosen = sa.select(instance.c.id).select_from(_ALL).where(within(scope))
         with self._database.write() as connection:
             done = connection.execute(
                 sa.update(instance).where(instance.c.id.in_(chosen)).values(pinned=pinned).returning(instance.c.id)
@@ -129,7 +121,7 @@ def _leaving(scope: Scope) -> sa.Select[tuple[int, str, int, str, int]]:
     return (
         sa.select(instance.c.id, instance.c.instance_uid, instance.c.series_id, series.c.series_uid, series.c.study_id)
         .select_from(_HERE)
-        .where(_AGAIN, _within(scope))
+        .where(_AGAIN, within(scope))
     )
 
 

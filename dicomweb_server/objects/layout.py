@@ -1,12 +1,13 @@
 """Where everything lies: every object key is made here and nowhere else, so that the data outlives the program.
 
     instances/{study}/{series}/{instance}-{version}.dcm    one Part 10 file, written once, never changed
-    series/{study}/{series}/{etag}.json[.gz]               the metadata of a whole series at rest
+    series/{study}/{series}/{etag}-{version}.json[.gz]     the metadata of a whole series at rest
     thumbnails/{study}/{series}/{instance}-{version}.jpg   the picture of one instance
     htj2k/{study}/{series}/{instance}-{version}.dcm        the same instance in HTJ2K, where the site keeps that form
 
-``version`` is random, so no two contents ever share a key; the digest of the content stands in the catalog. A tenant
-other than the default one puts ``tenants/{tenant}/`` in front. UIDs are checked before they get here.
+``version`` is random, so no two contents ever share a key, and what is deleted late is never what was written since;
+the digest of the content stands in the catalog. A tenant other than the default one puts ``tenants/{tenant}/`` in
+front. UIDs are checked before they get here.
 """
 
 from __future__ import annotations
@@ -45,9 +46,9 @@ def study_of(object_key: str) -> StudyKey | None:
     return StudyKey(parts[1], tenant) if parts[0] in _ROOMS and len(parts) > 2 else None
 
 
-def series_metadata(key: SeriesKey, etag: str) -> str:
+def series_metadata(key: SeriesKey, etag: str, version: str) -> str:
     """The identity form; the gzip form has ``.gz`` after it."""
-    return f"{series_documents(key)}{etag}.json"
+    return f"{series_documents(key)}{etag}-{version}.json"
 
 
 def series_documents(key: SeriesKey) -> str:

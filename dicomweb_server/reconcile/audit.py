@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path
 
 from dicomweb_server.catalog.base import Catalog, HeldDocument, HeldObject, SeriesProgress
@@ -19,6 +19,9 @@ from dicomweb_server.objects.base import ObjectStore
 
 GRACE_SECONDS = 3600.0
 """An object younger than this may belong to a transaction that is still to come."""
+
+TOGETHER = 500
+"""Objects looked at before the catalog is asked again about those that seem to be wrong."""
 
 
 class Flaw(StrEnum):
@@ -48,10 +51,10 @@ class Audit:
 
     def flaws(self, *, digests: bool = False) -> Iterator[Found]:
         """What the catalog names and is not right, then what it does not name."""
-        for held in self.catalog.inventory.objects():
-            flaw = self._flaw(held, digests)
-            if flaw is not None:
-                yield Found(flaw, held.object_key, held.key)
+        everything = self.catalog.inventory.objects()
+        while some := list(islice(everything, TOGETHER)):
+            suspected = [(held, flaw) for held in some if (flaw := self._flaw(held, digests)) is not None]
+            yield from self._still_named(suspected)
         for document in self.catalog.inventory.documents():
             if self._is_lost(document):
                 yield Found(Flaw.MISSING, document.object_key, document.key)
@@ -68,6 +71,15 @@ class Audit:
             if found and study is not None:
                 owned = self._owned(study)
                 yield from (name for name in found if name not in owned)
+
+    def _still_named(self, suspected: list[tuple[HeldObject, Flaw]]) -> Iterator[Found]:
+        """What left or was replaced since its row was read is no flaw."""
+        named = {
+            held.object_key
+            for study in {held.key.of_study for held, _ in suspected}
+            for held in self.catalog.inventory.objects(study)
+        }
+        yield from (Found(flaw, held.object_key, held.key) for held, flaw in suspected if held.object_key in named)
 
     def _owned(self, study: StudyKey) -> set[str]:
         owned = set()
@@ -97,8 +109,7 @@ class Audit:
         try:
             size = self.objects.stat(held.object_key).size
         except NotFound:
-            # Deleted since its row was read is no flaw.
-            return Flaw.MISSING if self.catalog.holdings.current([held.key]) else None
+            return Flaw.MISSING
         if size != held.size:
             return Flaw.SIZE
         return Flaw.DIGEST if digests and not self._intact(held) else None

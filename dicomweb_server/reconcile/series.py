@@ -8,6 +8,7 @@ from rows, and a growing document is never rewritten. An instance that arrives l
 from __future__ import annotations
 
 import hashlib
+import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -84,7 +85,7 @@ class ReconcileSeries:
 
     def _store(self, key: SeriesKey, body: bytes, instances: int) -> SeriesDocument:
         etag = hashlib.sha256(body).hexdigest()[:32]
-        name = layout.series_metadata(key, etag)
+        name = layout.series_metadata(key, etag, secrets.token_hex(8))
         self.objects.replace(name, body)
         if BASE not in body:
             self.objects.replace(name + ".gz", igzip.compress(body, compresslevel=1, mtime=0))

@@ -2,24 +2,32 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import pydicom
 import pytest
 
 from dicomweb_server.assembly import open_backends
 from dicomweb_server.catalog.base import AnnouncedSeries
 from dicomweb_server.cli import main
+from dicomweb_server.ingest.eviction import Evict
 from dicomweb_server.loading import load
 from dicomweb_server.model.ids import InstanceKey, SeriesKey
 from dicomweb_server.model.messages import Kind, Ticket
+from dicomweb_server.model.records import Door, Origin
 from dicomweb_server.model.states import State
+from dicomweb_server.objects.base import ObjectInfo
 from dicomweb_server.queues.sql import SqlQueue
 from dicomweb_server.reconcile.audit import Audit, Flaw, Found
 from dicomweb_server.reconcile.lost import queue_lost
 from dicomweb_server.reconcile.moot import drop_moot
 from dicomweb_server.reconcile.repair import repair
 from dicomweb_server.reconcile.series import ReconcileSeries
-from tests.holding import holding
+from dicomweb_server.signals.memory import MemorySignals
+from tests import corpus
+from tests.holding import Holding, holding
 
 NAME, OTHER = "generated/ts/ct_evle.dcm", "generated/mod/sr_enhanced.dcm"
 
@@ -69,6 +77,52 @@ def test_a_lost_document_is_named_and_written_anew(tmp_path: Path) -> None:
         assert ticket.key in [lease.ticket.key for lease in queue.take("w", kinds=list(Kind), limit=9, lease_seconds=9)]
         reconcile([ticket])
         assert list(Audit(held.objects, held.catalog).flaws()) == []
+
+
+@contextmanager
+def pulled(folder: Path) -> Iterator[tuple[Holding, SeriesKey, Callable[..., None]]]:
+    """A series that came from a source, and how it comes again."""
+    ds = pydicom.dcmread(corpus.path(NAME), stop_before_pixels=True)
+    series = SeriesKey(ds.StudyInstanceUID, ds.SeriesInstanceUID)
+    listed = {"00080018": {"vr": "UI", "Value": [ds.SOPInstanceUID]}}
+    with holding(folder) as held:
+
+        def comes(seconds: float = 0) -> None:
+            staged = held.receive.stage()
+            staged.write_bytes(corpus.file(NAME))
+            held.receive.receive_now(staged, Origin(Door.FETCH, source="pacs"))
+            ReconcileSeries(held.objects, held.catalog)([Ticket(Kind.RECONCILE, series)])
+
+        held.catalog.pulling.announce(series.of_study, "pacs", listed, [AnnouncedSeries(series, listed, [listed])])
+        comes()
+        yield held, series, comes
+
+
+def test_a_document_written_anew_while_its_series_leaves_the_cache_stays(tmp_path: Path) -> None:
+    with pulled(tmp_path) as (held, series, comes):
+        first = held.catalog.holdings.series_progress(series).document
+        assert Evict(held.objects, held.catalog.caching, MemorySignals(), sleep=comes).purge(series) == 1
+        second = held.catalog.holdings.series_progress(series).document
+        assert first and second and first.etag == second.etag
+        assert held.objects.stat(second.object_key).size > 0
+        assert list(Audit(held.objects, held.catalog).flaws()) == []
+
+
+def test_what_leaves_the_cache_and_comes_back_beside_the_audit_is_no_flaw(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pulled(tmp_path) as (held, series, comes):
+        stat, names = held.objects.stat, []
+
+        def after_it_left(name: str) -> ObjectInfo:
+            names.append(name)
+            if len(names) == 1:
+                Evict(held.objects, held.catalog.caching, MemorySignals(), sleep=comes).purge(series)
+            return stat(name)
+
+        monkeypatch.setattr(held.objects, "stat", after_it_left)
+        assert list(Audit(held.objects, held.catalog).flaws()) == []
+        assert len(set(names)) > 1
 
 
 def test_lost_work_is_found_from_the_rows(tmp_path: Path) -> None:
