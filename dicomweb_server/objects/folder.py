@@ -57,12 +57,17 @@ class FolderStore:
         return self._staging
 
     def adopt(self, batch: Sequence[Staged]) -> None:
-        """May be called again with what a failed call left: a file already linked under its key is not new."""
+        """May be called again with what a failed call left: a file already linked under its key is not new.
+
+        Files are synced in their places: the journal then takes the new names along, and nearly nothing is left to
+        do for the folders. Names whose call did not return belong to no row.
+        """
+        placed = [(each, self._path(each.key)) for each in batch]
         try:
-            sync_files(each.path for each in batch)
-            for each in batch:
-                self._place(each.path, self._path(each.key))
-            self._sync_folders({self._path(each.key).parent for each in batch})
+            for each, path in placed:
+                self._place(each.path, path)
+            sync_files(path for _, path in placed)
+            self._sync_folders({path.parent for _, path in placed})
         except OSError as error:
             raise translated(error) from error
         for each in batch:

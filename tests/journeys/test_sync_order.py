@@ -70,9 +70,9 @@ def test_the_reply_leaves_after_everything_is_synced(
     with running(tmp_path / "data") as server:
         reply = door(server, file, log)
     calls = log.read_text().replace(str(tmp_path / "data"), "").splitlines()
-    synced = done(calls, at(calls, r"fsync\(\d+</objects/.staging/[0-9a-f]+.part>"))
-    linked = done(calls, at(calls, rf"link(at)?\(.*/objects/instances/{STUDY}/{SERIES}/{OBJECT}-", synced))
-    after = linked
+    linked = done(calls, at(calls, rf"link(at)?\(.*/objects/instances/{STUDY}/{SERIES}/{OBJECT}-"))
+    synced = done(calls, at(calls, rf"fsync\(\d+</objects/instances/{STUDY}/{SERIES}/{OBJECT}-", linked))
+    after = synced
     for folder in (f"/instances/{STUDY}/{SERIES}", f"/instances/{STUDY}", "/instances", ""):
         after = done(calls, at(calls, rf"fsync\(\d+</objects{folder}>", after))
     committed = done(calls, at(calls, r"f(data)?sync\(\d+</catalog.sqlite-wal>", after))
