@@ -71,7 +71,7 @@ def worker(settings: Settings) -> int:
 
     def serve() -> None:
         stop = threading.Event()
-        with assembly.open_worker(settings) as workers:
+        with assembly.open_worker(settings, stop) as workers:
             working = threading.Thread(target=run_all, args=(workers, stop), name="workers")
             working.start()
             signal.sigwait(ENDING)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -30,8 +31,8 @@ FETCHED_AT_ONCE = 16
 
 
 @contextmanager
-def open_worker(settings: Settings) -> Iterator[list[Worker | Periodic | Awaited]]:
-    """Workers, and periodic work, to be run side by side."""
+def open_worker(settings: Settings, stop: threading.Event) -> Iterator[list[Worker | Periodic | Awaited]]:
+    """Workers, and periodic work, to be run side by side until ``stop``."""
     from dicomweb_server.ingest.collect import CacheSeries
     from dicomweb_server.ingest.fetch import Fetch
     from dicomweb_server.preprocess.thumbnails import Preprocess
@@ -103,6 +104,7 @@ def open_worker(settings: Settings) -> Iterator[list[Worker | Periodic | Awaited
             name,
             settings.work.tombstone_days * DAY_SECONDS,
             settings.work.stuck_seconds,
+            wait=stop.wait,
         )
         workers.append(Periodic("sweep", sweep, settings.work.sweep_seconds))
         every = settings.notices.health_seconds

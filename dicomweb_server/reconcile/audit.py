@@ -1,9 +1,14 @@
-"""Compares the objects with the catalog, both ways."""
+"""Compares the objects with the catalog, both ways, also while others store and remove.
+
+Rows and objects cannot be read in the same moment, so whatever looks like a flaw is asked for again: a row before its
+object is called lost or damaged, an object that no row names after all who just let it go have removed it.
+"""
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import groupby, islice
@@ -19,6 +24,9 @@ from dicomweb_server.objects.base import ObjectStore
 
 GRACE_SECONDS = 3600.0
 """An object younger than this may belong to a transaction that is still to come."""
+
+LEAVING_SECONDS = 10.0
+"""What is let go stays for those who still read it, for less than this."""
 
 TOGETHER = 500
 """Objects looked at before the catalog is asked again about those that seem to be wrong."""
@@ -48,9 +56,16 @@ class Audit:
     catalog: Catalog
     grace_seconds: float = GRACE_SECONDS
     now: Callable[[], float] = time.time
+    wait: Callable[[float], bool] = threading.Event().wait
+    """Waits for so many seconds, or less, and answers whether to stop: no more orphans are looked for then."""
 
     def flaws(self, *, digests: bool = False) -> Iterator[Found]:
         """What the catalog names and is not right, then what it does not name."""
+        yield from self.broken(digests=digests)
+        yield from (Found(Flaw.ORPHAN, name) for name in self.orphans())
+
+    def broken(self, *, digests: bool = False) -> Iterator[Found]:
+        """What the catalog names and is lost or damaged."""
         everything = self.catalog.inventory.objects()
         while some := list(islice(everything, TOGETHER)):
             suspected = [(held, flaw) for held in some if (flaw := self._flaw(held, digests)) is not None]
@@ -58,19 +73,31 @@ class Audit:
         for document in self.catalog.inventory.documents():
             if self._is_lost(document):
                 yield Found(Flaw.MISSING, document.object_key, document.key)
-        yield from (Found(Flaw.ORPHAN, name) for name in self.orphans())
 
     def orphans(self) -> Iterator[str]:
         """Files, pictures and documents that no row names, study by study.
 
-        Listed first, asked for afterwards: rows come later.
+        Listed first, asked for afterwards: rows come later. And once more when what was just let go has left.
         """
+        found = list(self._unnamed(self._old()))
+        if self.wait(LEAVING_SECONDS if found else 0.0):
+            return
+        yield from self._unnamed(name for name in found if self._is_there(name))
+
+    def _old(self) -> Iterator[str]:
         oldest = self.now() - self.grace_seconds
-        for study, listed in groupby(self.objects.list(), key=lambda info: layout.study_of(info.key)):
-            found = [info.key for info in listed if info.modified < oldest]
-            if found and study is not None:
+        for info in self.objects.list():
+            if self.wait(0.0):
+                return
+            if info.modified < oldest:
+                yield info.key
+
+    def _unnamed(self, names: Iterable[str]) -> Iterator[str]:
+        for study, some in groupby(names, key=layout.study_of):
+            if study is not None:
+                together = list(some)
                 owned = self._owned(study)
-                yield from (name for name in found if name not in owned)
+                yield from (name for name in together if name not in owned)
 
     def _still_named(self, suspected: list[tuple[HeldObject, Flaw]]) -> Iterator[Found]:
         """What left or was replaced since its row was read is no flaw."""
@@ -90,14 +117,17 @@ class Audit:
         return owned
 
     def _is_lost(self, document: HeldDocument) -> bool:
+        return not self._is_there(document.object_key) and any(
+            progress.document is not None and progress.document.object_key == document.object_key
+            for progress in self._progress(document.key)
+        )
+
+    def _is_there(self, name: str) -> bool:
         try:
-            self.objects.stat(document.object_key)
+            self.objects.stat(name)
         except NotFound:
-            return any(
-                progress.document is not None and progress.document.object_key == document.object_key
-                for progress in self._progress(document.key)
-            )
-        return False
+            return False
+        return True
 
     def _progress(self, key: SeriesKey) -> list[SeriesProgress]:
         try:

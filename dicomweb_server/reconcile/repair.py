@@ -35,7 +35,7 @@ def repair(objects: ObjectStore, catalog: Catalog, queue: Queue, *, digests: boo
     """May be called at any time, and again. ``digests``: read every file, and compare its content too."""
     audit = Audit(objects, catalog)
     mended = Mended()
-    for found in list(audit.flaws(digests=digests)):
+    for found in list(audit.broken(digests=digests)):
         if isinstance(found.key, InstanceKey):
             _mend(catalog, found, found.key, mended)
         elif isinstance(found.key, SeriesKey):

@@ -81,6 +81,7 @@ class ReconcileSeries:
         if self.catalog.progress.settle_series(progress.key, document, revision=progress.revision):
             self._forget_older(document)
             return DONE
+        self.objects.delete(_forms(document))
         return Again(LOST_RACE_SECONDS)
 
     def _store(self, key: SeriesKey, body: bytes, instances: int) -> SeriesDocument:
@@ -92,7 +93,7 @@ class ReconcileSeries:
         return SeriesDocument(key, name, etag, instances)
 
     def _forget_older(self, document: SeriesDocument) -> None:
-        current = {document.object_key, document.object_key + ".gz"}
+        current = _forms(document)
         older = self.now() - STALE_SECONDS
         self.objects.delete(
             [
@@ -101,3 +102,7 @@ class ReconcileSeries:
                 if info.key not in current and info.modified < older
             ]
         )
+
+
+def _forms(document: SeriesDocument) -> list[str]:
+    return [document.object_key, document.object_key + ".gz"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -44,6 +45,8 @@ class Sweep:
     stuck_seconds: float = 0.0
     """After how long without an arrival somebody is told of a series that is being fetched; 0 never."""
     now: Callable[[], float] = time.time
+    wait: Callable[[float], bool] = threading.Event().wait
+    """Waits for so many seconds, or less, and answers whether the worker is to stop."""
     _told: set[SeriesKey] = field(default_factory=set, init=False)
     """The stuck series somebody was told of."""
 
@@ -66,14 +69,19 @@ class Sweep:
         self._sweep_objects()
 
     def _sweep_objects(self) -> None:
-        """Once a day, however many workers there are and however often they start: nobody takes that lease again."""
+        """Once a day, however many workers there are and however often they start: nobody takes that lease again.
+
+        One that was interrupted is begun anew.
+        """
         mending, holder = self.catalog.mending, secrets.token_hex(4)
         if mending.take_lease("orphans", holder, seconds=ORPHANS_SECONDS):
+            finished = False
             try:
                 self.remove_orphans()
-            except BaseException:
-                mending.take_lease("orphans", holder, seconds=0.0)
-                raise
+                finished = not self.wait(0.0)
+            finally:
+                if not finished:
+                    mending.take_lease("orphans", holder, seconds=0.0)
 
     def find_lost(self) -> int:
         """Queue work that the rows want done and nobody has a ticket for; how much."""
@@ -111,7 +119,7 @@ class Sweep:
     def remove_orphans(self) -> int:
         """Remove objects that no row names and that are older than any transaction on its way."""
         removed = 0
-        for orphan in Audit(self.objects, self.catalog, now=self.now).orphans():
+        for orphan in Audit(self.objects, self.catalog, now=self.now, wait=self.wait).orphans():
             self.objects.delete([orphan])
             removed += 1
         if removed:

@@ -126,7 +126,8 @@ def check(data: Path, step: str, *, done: bool) -> None:
 def sweep(held: Held) -> None:
     """As after a restart, and after the time in which an object of nobody may still be one of somebody."""
     later = time.time() + 2 * 86_400
-    swept = Sweep(held.catalog, held.objects, SqlQueue(held.catalog.database), Silence(), now=lambda: later)
+    queue = SqlQueue(held.catalog.database)
+    swept = Sweep(held.catalog, held.objects, queue, Silence(), now=lambda: later, wait=lambda _: False)
     swept()
     swept.remove_orphans()  # by itself it does so once a day
     staging = held.objects.staging()

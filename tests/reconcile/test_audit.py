@@ -59,7 +59,7 @@ def test_an_orphan_is_one_only_after_its_grace(tmp_path: Path) -> None:
         held.objects.replace("tenants/other/instances/1.2/1.3/1.4-ab.dcm", b"nobody's")
         held.objects.replace("notes/by/hand.txt", b"no object of ours")
         assert list(Audit(held.objects, held.catalog).orphans()) == []
-        found = Audit(held.objects, held.catalog, grace_seconds=-60).orphans()
+        found = Audit(held.objects, held.catalog, grace_seconds=-60, wait=lambda _: False).orphans()
         assert sorted(found) == ["instances/1.2/1.3/1.4-ab.dcm", "tenants/other/instances/1.2/1.3/1.4-ab.dcm"]
 
 
@@ -123,6 +123,26 @@ def test_what_leaves_the_cache_and_comes_back_beside_the_audit_is_no_flaw(
         monkeypatch.setattr(held.objects, "stat", after_it_left)
         assert list(Audit(held.objects, held.catalog).flaws()) == []
         assert len(set(names)) > 1
+
+
+def test_what_was_just_let_go_and_is_still_there_for_its_readers_belongs_to_nobody_only_if_it_stays(
+    tmp_path: Path,
+) -> None:
+    with holding(tmp_path) as held:
+        kept, left = held.take_all([NAME, OTHER]).values()
+        going = held.catalog.holdings.delete(left.of_study, reason="test", tombstone=False)
+
+        def found(leave: Callable[[], None]) -> list[Found]:
+            def wait(seconds: float) -> bool:
+                if seconds:
+                    leave()
+                return False
+
+            return list(Audit(held.objects, held.catalog, grace_seconds=-60, wait=wait).flaws())
+
+        assert found(lambda: None) == [Found(Flaw.ORPHAN, name) for name in going]
+        assert found(lambda: held.objects.delete(going)) == []
+        assert held.catalog.holdings.current([kept])
 
 
 def test_lost_work_is_found_from_the_rows(tmp_path: Path) -> None:

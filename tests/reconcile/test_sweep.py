@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from itertools import chain, repeat
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,8 @@ def held(tmp_path: Path) -> Iterator[Holding]:
 
 @pytest.fixture
 def sweep(held: Holding) -> Sweep:
-    return Sweep(held.catalog, held.objects, SqlQueue(held.catalog.database), MemorySignals())
+    signals = MemorySignals()
+    return Sweep(held.catalog, held.objects, SqlQueue(held.catalog.database), signals, wait=lambda _: False)
 
 
 def drain(sweep: Sweep) -> list[Ticket]:
@@ -91,6 +93,21 @@ def test_the_store_is_listed_once_a_day(held: Holding, sweep: Sweep) -> None:
     assert held.objects.stat("instances/1.2/1.3/1.4-ab.dcm").size > 0
     with held.catalog.database.write() as connection:
         connection.exec_driver_sql("UPDATE lease SET until = until - 86400")
+    sweep()
+    assert [info.key for info in held.objects.list("instances/1.2/1.3/")] == []
+
+
+def test_a_listing_of_the_store_that_was_interrupted_is_begun_anew_and_removed_nothing(
+    held: Holding, sweep: Sweep
+) -> None:
+    held.objects.replace("instances/1.2/1.3/1.4-ab.dcm", b"nobody's")
+    now = sweep.now()
+    sweep.now = lambda: now + 7200
+    stopping = chain([False], repeat(True))
+    sweep.wait = lambda seconds: next(stopping)
+    sweep()
+    assert held.objects.stat("instances/1.2/1.3/1.4-ab.dcm").size > 0
+    sweep.wait = lambda seconds: False
     sweep()
     assert [info.key for info in held.objects.list("instances/1.2/1.3/")] == []
 
