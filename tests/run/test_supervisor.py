@@ -53,7 +53,7 @@ def supervised(folder: Path, *roles: str) -> subprocess.Popen[bytes]:
 
 def pids(folder: Path, role: str, *, at_least: int = 1) -> list[int]:
     """Every process the role has had, oldest first."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while True:
         found = [int(p.read_text() or 0) for p in sorted(folder.glob(f"{role}.[0-9]*"))]
         if len(found) >= at_least and all(found):
@@ -63,7 +63,7 @@ def pids(folder: Path, role: str, *, at_least: int = 1) -> list[int]:
 
 
 def gone(pid: int) -> bool:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         try:
             os.kill(pid, 0)

@@ -62,7 +62,7 @@ def archive(folder: Path, *, destinations: dict[str, int] | None = None) -> Iter
 
 
 def _wait(port: int) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while True:
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
