@@ -22,7 +22,7 @@ from tests.ports import free_port, listens
 START_SECONDS = 60.0
 
 
-def wait_for(true: Callable[[], bool], what: str, *, seconds: float = 30.0) -> None:
+def wait_for(true: Callable[[], bool], what: str, *, seconds: float = 60.0) -> None:
     """Return as soon as ``true()``; fail naming ``what`` when the time is over."""
     deadline = time.monotonic() + seconds
     while not true():
