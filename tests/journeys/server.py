@@ -79,9 +79,17 @@ def cli(*words: str | Path, within: Sequence[str] = ()) -> subprocess.CompletedP
 
 
 def start(
-    data: Path, *, extra: Sequence[str] = (), env: dict[str, str] | None = None, within: Sequence[str] = ()
+    data: Path,
+    *,
+    extra: Sequence[str] = (),
+    env: dict[str, str] | None = None,
+    within: Sequence[str] = (),
+    code: Path | None = None,
 ) -> RunningServer:
-    """Start a server and return when it is ready; ``within`` are words of a program that becomes the server."""
+    """Start a server and return when it is ready; ``within`` are words of a program that becomes the server.
+
+    ``code``: another checkout, whose code it runs.
+    """
     data.mkdir(parents=True, exist_ok=True)
     given = dict(itertools.pairwise(extra))
     http = given.get("--http", f"127.0.0.1:{free_port()}")
@@ -94,6 +102,7 @@ def start(
             command,
             stdout=output,
             stderr=output,
+            cwd=code,
             start_new_session=True,
             env={**os.environ, "DICOMWEB_SERVER_SERIES_QUIET_SECONDS": "1", **(env or {})},
         )
