@@ -17,6 +17,7 @@ from typing import Any
 from dicomweb_server import limits
 from dicomweb_server.model.errors import BackendFailed, DicomwebError, NoRoom
 from dicomweb_server.pool import base
+from dicomweb_server.pool.messages import Messages
 
 log = logging.getLogger(__name__)
 
@@ -60,30 +61,33 @@ def revived(data: bytes) -> Answer:
     return answer
 
 
-def main(pipe: Connection, memory: int, idle_seconds: float) -> None:
+def main(end: Connection, memory: int, idle_seconds: float) -> None:
     """Answer calls until none comes for ``idle_seconds`` or the owner is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # What pydicom warns of, it quotes: that is no business of a log
     warnings.simplefilter("ignore")
     limits.keep_freed_memory(_KEPT_MEMORY)
     _limit(memory)
-    base.listeners.append(lambda: pipe.send_bytes(b""))
-    while pipe.poll(idle_seconds):
-        try:
-            work, args, kwargs = pipe.recv()
-        except (EOFError, OSError):
-            return
-        answer = _answer(work, args, kwargs)
-        try:
-            pipe.send_bytes(pickle.dumps(answer, pickle.HIGHEST_PROTOCOL))
-        except OSError:
-            return
-        except MemoryError:
-            pipe.send_bytes(pickle.dumps(Answer.failed(_TOO_MUCH), pickle.HIGHEST_PROTOCOL))
-            return
-        if answer.last:
-            return
+    pipe = Messages(end)
+    base.listeners.append(lambda: pipe.send(b""))
+    try:
+        while (call := pipe.wait(idle_seconds)) is not None:
+            if not _done(pipe, *pickle.loads(call)):
+                return
+    except (EOFError, OSError):
+        return
     raise SystemExit(LEFT)
+
+
+def _done(pipe: Messages, work: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Do the work and answer; False when it was the last. Raises OSError when the owner is gone."""
+    answer = _answer(work, args, kwargs)
+    try:
+        pipe.send(pickle.dumps(answer, pickle.HIGHEST_PROTOCOL))
+    except MemoryError:
+        pipe.send(pickle.dumps(Answer.failed(_TOO_MUCH), pickle.HIGHEST_PROTOCOL))
+        return False
+    return not answer.last
 
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})

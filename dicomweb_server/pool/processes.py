@@ -23,6 +23,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 from dicomweb_server.model.errors import BackendFailed, OutOfResources
 from dicomweb_server.pool.base import CALLER, Pool
 from dicomweb_server.pool.child import Answer
+from dicomweb_server.pool.inloop import InLoop
 from dicomweb_server.pool.lane import Call, Lane
 from dicomweb_server.pool.worker import Context, HasLeft, Worker
 
@@ -73,14 +74,16 @@ class ProcessPool:
         self._most_waiting = most_waiting + processes
         self._waiting = 0
         self._quick = Lane("quick", processes, self._begin, wait_seconds=2 * seconds)
-        self._slow = Lane("slow", processes, self._go_on, wait_seconds=2 * seconds)
+        self._slow = Lane("slow", processes, self._begin_slow, wait_seconds=2 * seconds)
+        self._in_loop = InLoop(self._patience, self._settle_here, self._hand_over, self._again, self._quick.refuse)
 
     async def run(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         if self._waiting >= self._most_waiting:
             raise OutOfResources("too many pictures are being made")
         self._waiting += 1
         try:
-            answer = await asyncio.wrap_future(self._entered((work, args, kwargs)).answer)
+            call = self._entered((work, args, kwargs), asyncio.get_running_loop())
+            answer = await asyncio.wrap_future(call.answer)
         finally:
             self._waiting -= 1
         return cast(R, answer.result())
@@ -105,8 +108,8 @@ class ProcessPool:
             self._all = {worker for worker in self._all if worker.alive}
             return {worker.pid for worker in self._all}
 
-    def _entered(self, work: tuple[Any, ...]) -> Call:
-        call = Call(cast(Any, work), CALLER.get())
+    def _entered(self, work: tuple[Any, ...], loop: asyncio.AbstractEventLoop | None = None) -> Call:
+        call = Call(cast(Any, work), CALLER.get(), loop)
         if self._closed:
             raise BackendFailed("the pool is closed")
         lane = self._slow if call.about in self._suspects else self._quick
@@ -114,9 +117,35 @@ class ProcessPool:
         return call
 
     def _begin(self, call: Call) -> None:
-        """In the quick lane."""
-        if not call.answer.set_running_or_notify_cancel():
-            return
+        """In the quick lane: by the loop that awaits the answer where a process is idle, else by a thread."""
+        worker = self._idle_one() if call.loop is not None else None
+        if call.loop is None or worker is None:
+            self._hand_over(call)
+        elif _is_running(call.loop):
+            self._in_loop.begin(call, call.loop, worker)
+        else:
+            try:
+                call.loop.call_soon_threadsafe(self._in_loop.begin, call, call.loop, worker)
+            except RuntimeError:  # the loop has ended meanwhile
+                self._give_back(worker)
+                self._hand_over(call)
+
+    def _settle_here(self, call: Call, answer: Answer) -> None:
+        self._settle(call, answer)
+        self._quick.leave()
+
+    def _hand_over(self, call: Call) -> None:
+        self._quick.in_thread(self._attend, call)
+
+    def _again(self, call: Call) -> None:
+        self._quick.in_thread(self._attend_again, call)
+
+    def _attend_again(self, call: Call) -> None:
+        self._drop(call)
+        self._attend(call)
+
+    def _attend(self, call: Call) -> None:
+        """In a thread of the quick lane; the loop may have begun already."""
         answer = self._first_answer(call)
         while answer is None:
             if self._quick.crowded:
@@ -131,10 +160,11 @@ class ProcessPool:
             self._drop(call)
             self._slow.put(call)
 
+    def _begin_slow(self, call: Call) -> None:
+        self._slow.in_thread(self._go_on, call)
+
     def _go_on(self, call: Call) -> None:
         """In the slow lane: with the process that is at it already, or from the start."""
-        if not call.answer.running() and not call.answer.set_running_or_notify_cancel():
-            return
         answer = self._first_answer(call) if call.worker is None else None
         if answer is not None:
             self._trust(call)
@@ -143,10 +173,12 @@ class ProcessPool:
         self._settle(call, answer)
 
     def _first_answer(self, call: Call) -> Answer | None:
-        """What came of the call within the patience of the pool."""
+        """What came of the call within the patience of the pool; of one that has a process, what came of it so far."""
         while True:
-            call.worker = self._take()
             try:
+                if call.worker is not None:
+                    return call.worker.answer(0.0)
+                call.worker = self._take()
                 call.worker.begin(call.work)
                 return call.worker.answer(self._patience)
             except HasLeft:
@@ -165,9 +197,8 @@ class ProcessPool:
 
     def _settle(self, call: Call, answer: Answer) -> None:
         worker = call.worker
-        if worker is not None and worker.alive and not answer.last:
-            with self._lock:
-                self._idle.append(worker)
+        if worker is not None and not answer.last:
+            self._give_back(worker)
         else:
             self._drop(call)
         call.answer.set_result(answer)
@@ -188,12 +219,21 @@ class ProcessPool:
         with self._lock:
             if self._closed:
                 raise BackendFailed("the pool is closed")
-            if self._idle:
-                return self._idle.pop()
+        idle = self._idle_one()
+        if idle is not None:
+            return idle
         worker = Worker(self._context, self._memory, self._idle_seconds)
         with self._lock:
             self._all.add(worker)
         return worker
+
+    def _give_back(self, worker: Worker) -> None:
+        with self._lock:
+            self._idle.append(worker)
+
+    def _idle_one(self) -> Worker | None:
+        with self._lock:
+            return self._idle.pop() if self._idle else None
 
     def _drop(self, call: Call) -> None:
         worker, call.worker = call.worker, None
@@ -201,6 +241,14 @@ class ProcessPool:
             worker.kill()
             with self._lock:
                 self._all.discard(worker)
+
+
+def _is_running(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether this is called in it."""
+    try:
+        return asyncio.get_running_loop() is loop
+    except RuntimeError:
+        return False
 
 
 _: type[Pool] = ProcessPool

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import pickle
 import time
-from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
 from typing import Any
 
 from dicomweb_server.model.errors import OutOfResources
 from dicomweb_server.pool.child import LEFT, Answer, main, revived
+from dicomweb_server.pool.messages import Messages
 
 Context = ForkServerContext | SpawnContext
 
@@ -25,7 +26,7 @@ class Worker:
 
     def __init__(self, context: Context, memory: int, idle_seconds: float) -> None:
         ours, theirs = context.Pipe()
-        self._pipe: Connection = ours
+        self._pipe = Messages(ours)
         self._process: BaseProcess = context.Process(target=main, args=(theirs, memory, idle_seconds), daemon=True)
         try:
             self._process.start()
@@ -48,7 +49,7 @@ class Worker:
         """Raises HasLeft."""
         self.begun = self.image_begun = time.monotonic()
         try:
-            self._pipe.send(work)
+            self._pipe.send(pickle.dumps(work, pickle.HIGHEST_PROTOCOL))
         except OSError as error:
             raise HasLeft from error
 
@@ -56,8 +57,7 @@ class Worker:
         """What came of the work; None when it is still at it after ``seconds``. Raises HasLeft."""
         end = time.monotonic() + seconds
         try:
-            while self._pipe.poll(max(0.0, end - time.monotonic())):
-                answer = self._pipe.recv_bytes()
+            while (answer := self._pipe.wait(end - time.monotonic())) is not None:
                 if answer:
                     return revived(answer)
                 self.image_begun = time.monotonic()
@@ -68,6 +68,21 @@ class Worker:
             if code == LEFT:
                 raise HasLeft from None
             return Answer.failed(f"a decoder process died ({_cause(code)})")
+
+    def answer_at_once(self) -> Answer | None:
+        """What came of the work, if it is there. Raises HasLeft when the process is gone, for whatever reason."""
+        try:
+            while (answer := self._pipe.take()) is not None:
+                if answer:
+                    return revived(answer)
+                self.image_begun = time.monotonic()
+            return None
+        except (EOFError, OSError):
+            raise HasLeft from None
+
+    def fileno(self) -> int:
+        """Readable when something of an answer has come, or the process is gone."""
+        return self._pipe.fileno()
 
     def kill(self) -> None:
         self._process.kill()

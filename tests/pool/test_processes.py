@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 
@@ -37,6 +39,39 @@ async def test_work_can_be_awaited(pool: ProcessPool) -> None:
     answers = await asyncio.gather(*(pool.run(work.double, number) for number in range(20)))
     assert answers == [number * 2 for number in range(20)]
     assert len(pool.pids) <= 2
+
+
+async def test_a_long_answer_comes_whole(pool: ProcessPool) -> None:
+    await pool.run(work.own_pid)
+    assert await pool.run(bytes, 5 << 20) == bytes(5 << 20)
+
+
+async def test_a_process_that_died_while_idle_costs_no_call() -> None:
+    pool = ProcessPool(processes=1)
+    for _ in range(2):
+        os.kill(await pool.run(work.own_pid), signal.SIGKILL)
+        await asyncio.sleep(0.1)
+        assert await pool.run(work.double, 21) == 42
+    pool.close()
+
+
+async def test_what_dies_while_it_is_awaited_costs_one_call() -> None:
+    pool = ProcessPool(processes=1)
+    await pool.run(work.own_pid)
+    with pytest.raises(BackendFailed, match="signal 6"):
+        await pool.run(work.crash)
+    assert await pool.run(work.double, 21) == 42
+    pool.close()
+
+
+async def test_who_waits_when_the_pool_is_closed_is_told() -> None:
+    pool = ProcessPool(processes=1)
+    await pool.run(work.own_pid)
+    calls = [asyncio.ensure_future(pool.run(work.hang)) for _ in range(3)]
+    await asyncio.sleep(0.05)
+    await asyncio.to_thread(pool.close)
+    ends = await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 5)
+    assert {type(end) for end in ends} == {BackendFailed}
 
 
 @pytest.mark.parametrize(

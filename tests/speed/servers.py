@@ -15,6 +15,9 @@ from tests.journeys.server import RunningServer, start
 BOUNDARY = "one-more-part"
 TOGETHER = 20
 """Instances in one store request."""
+QUIET_SECONDS = 4.0
+_NOTHING = 0.03
+"""Seconds of the processor in half a second that are next to nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +73,17 @@ class Server:
         ).raise_for_status()
 
     def rest(self, *, seconds: float = 120.0) -> None:
-        """Return when it has next to nothing left to do."""
+        """Return when it has had next to nothing to do for a while; some work begins when nothing came for seconds."""
         end = time.monotonic() + seconds
-        used = self.use().seconds
-        while time.monotonic() < end:
+        used, quiet_since = self.use().seconds, time.monotonic()
+        while time.monotonic() - quiet_since < QUIET_SECONDS:
+            if time.monotonic() > end:
+                raise TimeoutError(f"{self.name} was still at work after {seconds:g} seconds")
             time.sleep(0.5)
             now = self.use().seconds
-            if now - used < 0.02:
-                return
+            if now - used > _NOTHING:
+                quiet_since = time.monotonic()
             used = now
-        raise TimeoutError(f"{self.name} was still at work after {seconds:g} seconds")
 
 
 @dataclass(slots=True)
