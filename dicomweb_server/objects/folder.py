@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from dicomweb_server.cached import is_in_memory
 from dicomweb_server.model.errors import BackendFailed, NotFound
 from dicomweb_server.model.records import Span
 from dicomweb_server.objects.base import ObjectInfo, ObjectStore, Staged
@@ -32,8 +33,6 @@ _NO_NAMES = frozenset({"", ".", ".."})
 _PATIENCE = 20
 """How often a folder is made anew that another process takes away again."""
 
-_PROBES = [bytearray(1)]
-_NOT_NOW = frozenset({errno.EAGAIN, errno.EOPNOTSUPP, errno.EINVAL})
 _NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS})
 
 
@@ -203,20 +202,9 @@ class FolderStore:
 
 async def _some(descriptor: int, start: int, end: int) -> bytes:
     """The bytes there are from ``start`` to ``end``; in a thread only where a disk may have to be waited for."""
-    if end - start <= AT_ONCE and _is_in_memory(descriptor, start, end):
+    if end - start <= AT_ONCE and is_in_memory(descriptor, start, end):
         return _all(descriptor, start, end)
     return await asyncio.to_thread(_all, descriptor, start, end)
-
-
-def _is_in_memory(descriptor: int, start: int, end: int) -> bool:
-    """Whether both ends are, which tells of the rest: files are read ahead and written whole."""
-    try:
-        first = os.preadv(descriptor, _PROBES, start, os.RWF_NOWAIT)
-        return first == 1 == os.preadv(descriptor, _PROBES, end - 1, os.RWF_NOWAIT)
-    except OSError as error:
-        if error.errno in _NOT_NOW:
-            return False
-        raise
 
 
 def _all(descriptor: int, start: int, end: int) -> bytes:

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import fcntl
 import hashlib
-import logging
 import os
 import secrets
 import struct
@@ -16,9 +15,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from dicomweb_server.cached import is_in_memory
 from dicomweb_server.model.errors import NoRoom
 
-log = logging.getLogger(__name__)
+Fill = Callable[[Path], Awaitable[None]]
+"""Writes what is to be kept to the file named."""
 
 LONG = 4 << 20
 """Bytes that are not held in memory while a client reads them."""
@@ -26,7 +27,6 @@ _FULL = 0.9
 """Part of the bound that is left after the longest unused went."""
 _COUNTED_SECONDS = 60.0
 """What was used so lately is not marked as used again."""
-_PROBE = [bytearray(1)]
 _LOOK = 16
 """The folder is measured anew when this part of its bound was written since."""
 _DRAFT_SECONDS = 3600.0
@@ -41,60 +41,47 @@ class Derived:
 
     def __init__(self, folder: Path, most: int) -> None:
         self._folder = folder
+        self._below = f"{folder}/"
+        self._lock = f"{folder}/lock"
         self._most = most
         self._written = most
         """Since the folder was last measured; at first as if all were full."""
         self._measuring = threading.Lock()
-        self._making: dict[str, asyncio.Task[Path]] = {}
+        self._making: dict[str, asyncio.Task[None]] = {}
 
-    async def read(self, key: str, make: Callable[[], Awaitable[bytes]]) -> bytes:
-        """The bytes of ``key``, made when they are not here. What ``make`` raises comes through, and is not kept."""
-        found = await self.get(key, make)
-        return found if isinstance(found, bytes) else await asyncio.to_thread(found.read_bytes)
-
-    async def get(self, key: str, make: Callable[[], Awaitable[bytes]]) -> bytes | Path:
-        """The same; in place of many bytes their file, to be opened at once."""
-        made: bytes | None = None
-
-        async def fill(draft: Path) -> None:
-            nonlocal made
-            made = await make()
-            await asyncio.to_thread(draft.write_bytes, made)
-
-        try:
-            return await self.content(key, fill)
-        except NoRoom as error:
-            log.warning("%s", error)
-        return made if made is not None else await make()
-
-    async def content(self, key: str, fill: Callable[[Path], Awaitable[None]]) -> bytes | Path:
+    async def content(self, key: str, fill: Fill) -> bytes | Path:
         """What is in the file of ``path``, or that file where it is long. Raises as ``path`` does."""
+        path = self._path(key)
         for _ in range(3):
-            found = await _held(self._path(key))
+            found = await _held(path)
             if found is not None:
                 return found
-            await self.path(key, fill)
+            await self._made(path, fill)
         raise NoRoom("what was made for somebody goes at once")
 
     async def has(self, key: str) -> bool:
         return await asyncio.to_thread(_used, self._path(key))
 
-    async def path(self, key: str, fill: Callable[[Path], Awaitable[None]]) -> Path:
+    async def path(self, key: str, fill: Fill) -> Path:
         """The file of ``key``; ``fill`` writes it when it is not here. Open it at once: it may leave when unused.
 
-        Raises NoRoom, and what ``fill`` raises.
+        Raises NoRoom, and what ``fill`` raises, which is not kept.
         """
         path = self._path(key)
-        if _used(path):
-            return path
-        task = self._making.get(key)
-        if task is None:
-            task = asyncio.ensure_future(self._made(path, fill))
-            self._making[key] = task
-            task.add_done_callback(lambda _: self._making.pop(key, None))
-        return await asyncio.shield(task)
+        if not _used(path):
+            await self._made(path, fill)
+        return path
 
-    async def _made(self, path: Path, fill: Callable[[Path], Awaitable[None]]) -> Path:
+    async def _made(self, path: Path, fill: Fill) -> None:
+        """Return when it is made, whoever asked first. Who asks no longer does not end it for the others."""
+        task = self._making.get(path.name)
+        if task is None:
+            task = asyncio.ensure_future(self._make(path, fill))
+            self._making[path.name] = task
+            task.add_done_callback(lambda _: self._making.pop(path.name, None))
+        await asyncio.shield(task)
+
+    async def _make(self, path: Path, fill: Fill) -> None:
         try:
             size = await self._filled(path, fill)
         except OSError as error:
@@ -102,27 +89,25 @@ class Derived:
         self._written += size
         if self._written > self._most // _LOOK:
             await asyncio.to_thread(self._shrink)
-        return path
 
-    async def _filled(self, path: Path, fill: Callable[[Path], Awaitable[None]]) -> int:
+    async def _filled(self, path: Path, fill: Fill) -> int:
         """Bytes that were written; 0 when another process was first."""
         async with self._alone(path):
             if _used(path):
                 return 0
-            draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+            draft = Path(f"{path}.{secrets.token_hex(4)}")
             try:
                 await fill(draft)
-                size = draft.stat().st_size
-                draft.rename(path)
-            finally:
-                draft.unlink(missing_ok=True)
-        return size
+                return _put(draft, path)
+            except BaseException:
+                _discard(draft)
+                raise
 
     @asynccontextmanager
     async def _alone(self, path: Path) -> AsyncIterator[None]:
         """Hold what all processes lock for this file: a byte of its own in the file of locks."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             pause = 0.002
             while not _locked(descriptor, int(path.name[:15], 16)):
@@ -156,7 +141,18 @@ class Derived:
 
     def _path(self, key: str) -> Path:
         name = hashlib.sha256(key.encode()).hexdigest()
-        return self._folder / name[:2] / name
+        return Path(f"{self._below}{name[:2]}/{name}")
+
+
+def _put(draft: Path, path: Path) -> int:
+    """Bytes that are there now."""
+    size = draft.stat().st_size
+    draft.rename(path)
+    return size
+
+
+def _discard(draft: Path) -> None:
+    draft.unlink(missing_ok=True)
 
 
 async def _held(path: Path) -> bytes | Path | None:
@@ -175,19 +171,11 @@ async def _held(path: Path) -> bytes | Path | None:
                 os.utime(descriptor)
         if facts.st_size > LONG:
             return path
-        if _is_in_memory(descriptor, facts.st_size):
+        if is_in_memory(descriptor, 0, facts.st_size):
             return os.pread(descriptor, facts.st_size, 0)
         return await asyncio.to_thread(os.pread, descriptor, facts.st_size, 0)
     finally:
         os.close(descriptor)
-
-
-def _is_in_memory(descriptor: int, size: int) -> bool:
-    """Whether the end is, which tells of the rest: files are read ahead and written whole."""
-    try:
-        return size == 0 or os.preadv(descriptor, _PROBE, size - 1, os.RWF_NOWAIT) == 1
-    except OSError:
-        return False
 
 
 def _used(path: Path) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -18,13 +19,15 @@ from dicomweb_server.dicom.dataset import Attributes
 from dicomweb_server.dicom.rendering import media
 from dicomweb_server.dicom.rendering.request import Rendering
 from dicomweb_server.dicom.syntaxes import OCTET_STREAM
-from dicomweb_server.model.errors import BackendFailed, NotAcceptable, NotFound, OutOfResources, Undecodable
+from dicomweb_server.model.errors import BackendFailed, NoRoom, NotAcceptable, NotFound, OutOfResources, Undecodable
 from dicomweb_server.model.ids import InstanceKey
 from dicomweb_server.pool.base import Pool
 from dicomweb_server.retrieve import drawing, referenced
 from dicomweb_server.retrieve.derived import Derived
 from dicomweb_server.retrieve.referenced import Shown
 from dicomweb_server.retrieve.shelf import Held, Shelf
+
+log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -96,7 +99,19 @@ class Rendered:
         key = (
             f"picture {media.REVISION} {held.version.version} {held.key.instance} {frames} {wanted.spelled} {shown_by}"
         )
-        return await self.kept.get(key, partial(self._drawn, held, frames, wanted, state))
+        try:
+            return await self.kept.content(key, partial(self._fill, held, frames, wanted, state))
+        except NoRoom as error:
+            log.warning("%s", error)
+        return await self._drawn(held, frames, wanted, state)
+
+    async def _fill(
+        self, held: Held, frames: Sequence[int], wanted: Rendering, state: Held | None, draft: Path
+    ) -> None:
+        if state is None and len(frames) == 1:
+            await self.run(held, drawing.saved, str(draft), drawing.frames, frames, wanted)
+        else:
+            await asyncio.to_thread(draft.write_bytes, await self._drawn(held, frames, wanted, state))
 
     async def _drawn(self, held: Held, frames: Sequence[int], wanted: Rendering, state: Held | None) -> bytes:
         if len(frames) > 1:

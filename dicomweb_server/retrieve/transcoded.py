@@ -73,7 +73,7 @@ class TranscodedForms:
         try:
             return await self.kept.path(_instance(held, syntax), fill)
         except NotAcceptable as error:
-            await self.kept.read(_failure(held, syntax), partial(_reason, error))
+            await self.kept.path(_failure(held, syntax), partial(_note, str(error)))
             raise
 
     async def failed(self, held: Held, syntax: str) -> bool:
@@ -100,8 +100,8 @@ def _failure(held: Held, syntax: str) -> str:
     return f"failed {_instance(held, syntax)}"
 
 
-async def _reason(error: NotAcceptable) -> bytes:
-    return str(error).encode()
+async def _note(reason: str, draft: Path) -> None:
+    await asyncio.to_thread(draft.write_text, reason)
 
 
 def can_give(stored: TransferSyntax, *, refused: frozenset[str] = frozenset()) -> Callable[[str], bool]:

@@ -16,6 +16,7 @@ FLOORS = {
     "model": 0,
     "metrics": 0,
     "limits": 0,
+    "cached": 0,
     "dicom": 1,
     "objects": 2,
     "catalog": 2,

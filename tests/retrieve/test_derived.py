@@ -6,16 +6,24 @@ import asyncio
 import multiprocessing
 import os
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
-from dicomweb_server.model.errors import OutOfResources, Undecodable
+from dicomweb_server.model.errors import NoRoom, Undecodable
 from dicomweb_server.retrieve.derived import Derived
 
 
 async def a_kilobyte() -> bytes:
     return bytes(1000)
+
+
+async def read(kept: Derived, key: str, make: Callable[[], Awaitable[bytes]]) -> bytes | Path:
+    async def fill(draft: Path) -> None:
+        await asyncio.to_thread(draft.write_bytes, await make())
+
+    return await kept.content(key, fill)
 
 
 def left_behind(draft: Path, modified: float) -> None:
@@ -37,8 +45,8 @@ async def test_it_is_made_once_and_read_again(tmp_path: Path) -> None:
         return b"frame"
 
     kept = Derived(tmp_path, 1 << 20)
-    assert await asyncio.gather(*(kept.read("one", make) for _ in range(10))) == [b"frame"] * 10
-    assert await Derived(tmp_path, 1 << 20).read("one", make) == b"frame"
+    assert await asyncio.gather(*(read(kept, "one", make) for _ in range(10))) == [b"frame"] * 10
+    assert await read(Derived(tmp_path, 1 << 20), "one", make) == b"frame"
     assert len(made) == 1
 
 
@@ -49,20 +57,14 @@ async def test_what_failed_is_not_kept(tmp_path: Path) -> None:
     kept = Derived(tmp_path, 1 << 20)
     for _ in range(2):
         with pytest.raises(Undecodable):
-            await kept.read("one", fail)
-    assert await kept.read("one", a_kilobyte) == bytes(1000)
+            await read(kept, "one", fail)
+    assert await read(kept, "one", a_kilobyte) == bytes(1000)
 
 
-async def test_what_cannot_be_kept_is_given_all_the_same(tmp_path: Path) -> None:
+async def test_who_wants_to_keep_where_nothing_can_be_is_told(tmp_path: Path) -> None:
     (tmp_path / "folder").write_bytes(b"")
-
-    async def fill(draft: Path) -> None:
-        await asyncio.to_thread(draft.write_bytes, b"frame")
-
-    kept = Derived(tmp_path / "folder", 1 << 20)
-    assert await kept.read("one", a_kilobyte) == bytes(1000)
-    with pytest.raises(OutOfResources):
-        await kept.path("one", fill)
+    with pytest.raises(NoRoom):
+        await read(Derived(tmp_path / "folder", 1 << 20), "one", a_kilobyte)
 
 
 async def test_what_takes_long_keeps_nothing_else_waiting(tmp_path: Path) -> None:
@@ -73,9 +75,9 @@ async def test_what_takes_long_keeps_nothing_else_waiting(tmp_path: Path) -> Non
         await asyncio.Event().wait()
         return b""
 
-    slow = [asyncio.ensure_future(kept.read(f"slow {number}", never)) for number in range(500)]
+    slow = [asyncio.ensure_future(read(kept, f"slow {number}", never)) for number in range(500)]
     for number in range(20):
-        assert await asyncio.wait_for(kept.read(str(number), a_kilobyte), 5) == bytes(1000)
+        assert await asyncio.wait_for(read(kept, str(number), a_kilobyte), 5) == bytes(1000)
     for each in [*slow, *kept._making.values()]:
         each.cancel()
     await asyncio.gather(*slow, return_exceptions=True)
@@ -84,12 +86,12 @@ async def test_what_takes_long_keeps_nothing_else_waiting(tmp_path: Path) -> Non
 async def test_the_longest_unused_goes(tmp_path: Path) -> None:
     kept = Derived(tmp_path, 10_000)
     for number in range(8):
-        await kept.read(str(number), a_kilobyte)
+        await read(kept, str(number), a_kilobyte)
     for path in files(tmp_path):
         os.utime(path, (1, 1))
-    await kept.read("0", a_kilobyte)
+    await read(kept, "0", a_kilobyte)
     for number in range(8, 14):
-        await kept.read(str(number), a_kilobyte)
+        await read(kept, str(number), a_kilobyte)
     assert sum(path.stat().st_size for path in files(tmp_path)) <= 10_000
     made: list[int] = []
 
@@ -97,7 +99,7 @@ async def test_the_longest_unused_goes(tmp_path: Path) -> None:
         made.append(1)
         return bytes(1000)
 
-    await kept.read("0", again)
+    await read(kept, "0", again)
     assert made == []
 
 
@@ -108,7 +110,7 @@ async def test_what_is_still_being_written_does_not_go(tmp_path: Path) -> None:
     async def fill(draft: Path) -> None:
         await asyncio.to_thread(left_behind, draft, time.time() - 60)
         for number in range(20):
-            await kept.read(str(number), a_kilobyte)
+            await read(kept, str(number), a_kilobyte)
         assert await asyncio.to_thread(draft.read_bytes) == b"begun"
 
     assert (await kept.path("large", fill)).name
@@ -119,7 +121,7 @@ async def test_a_draft_that_a_crash_left_behind_goes(tmp_path: Path) -> None:
     left = tmp_path / "00" / "one.0123"
     left_behind(left, 1.0)
     for number in range(20):
-        await kept.read(str(number), a_kilobyte)
+        await read(kept, str(number), a_kilobyte)
     assert not left.exists()
 
 
@@ -130,7 +132,7 @@ def _ask(folder: Path, log: Path) -> None:
         await asyncio.sleep(0.2)
         return b"frame"
 
-    assert asyncio.run(Derived(folder, 1 << 20).read("one", make)) == b"frame"
+    assert asyncio.run(read(Derived(folder, 1 << 20), "one", make)) == b"frame"
 
 
 def test_processes_that_ask_together_make_it_once(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from dicomweb_server.dicom.rendering.request import Rendering
 from dicomweb_server.model.errors import NotFound, Undecodable
 from dicomweb_server.pool.processes import ProcessPool
+from dicomweb_server.retrieve.derived import Derived
 from dicomweb_server.retrieve.rendered import Rendered
 from dicomweb_server.retrieve.shelf import Held, Shelf
 from dicomweb_server.retrieve.thumbnails import Box, Thumbnails
@@ -69,6 +70,18 @@ async def test_what_kills_the_decoder_is_refused_and_the_next_is_drawn(
     picture = await rendered.picture(instance, [1], Rendering())
     assert isinstance(picture, bytes)
     assert picture.startswith(b"\xff\xd8")
+
+
+async def test_a_picture_that_cannot_be_kept_is_given_all_the_same(
+    held: Holding, pool: ProcessPool, tmp_path: Path
+) -> None:
+    rendered, instance = found(held, pool)
+    (tmp_path / "file").write_bytes(b"")
+    pictures = [
+        await Rendered(rendered.shelf, pool, Derived(tmp_path / folder, 1 << 20)).picture(instance, [1], Rendering())
+        for folder in ("file", "folder", "folder")
+    ]
+    assert pictures == [await rendered.picture(instance, [1], Rendering())] * 3
 
 
 async def test_a_file_that_is_gone_is_not_found(held: Holding, pool: ProcessPool) -> None:
