@@ -52,6 +52,21 @@ class Remembered(Generic[V]):
         self._entries.clear()
 
 
+class Doubling:
+    """Says of a key that comes again and again the 2nd, 4th, 8th, … time that it is time to do something about it."""
+
+    def __init__(self, most: int = 2_000) -> None:
+        self._most = most
+        self._counts: OrderedDict[Scope, int] = OrderedDict()
+
+    def is_time(self, key: Scope) -> bool:
+        count = self._counts.pop(key, 0) + 1
+        self._counts[key] = count
+        if len(self._counts) > self._most:
+            self._counts.popitem(last=False)
+        return count > 1 and count & (count - 1) == 0
+
+
 def _touches(scope: SeriesKey | StudyKey, key: Scope) -> bool:
     if (scope.tenant, scope.study) != (key.tenant, key.study):
         return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from dicomweb_server import metrics
@@ -18,7 +18,7 @@ from dicomweb_server.model.ids import InstanceKey, Scope, SeriesKey, StudyKey
 from dicomweb_server.model.records import Version
 from dicomweb_server.objects.base import ObjectStore
 from dicomweb_server.retrieve.arrival import Arrival
-from dicomweb_server.retrieve.freshness import Freshness, Remembered
+from dicomweb_server.retrieve.freshness import Doubling, Freshness, Remembered
 from dicomweb_server.retrieve.views import Views
 
 FRAME_STALE_SECONDS = 0.5
@@ -59,6 +59,7 @@ class Shelf:
         self.catalog = catalog
         self.objects = objects
         self._instances: Remembered[Held] = Remembered(instances)
+        self._misses = Doubling()
         self._series: Remembered[SeriesProgress] = Remembered(series)
         self._studies: Remembered[tuple[SeriesProgress, ...]] = Remembered(series)
         self._freshness = Freshness(catalog, forget=self._forget, moved=self._moved, clear=self._clear)
@@ -67,6 +68,9 @@ class Shelf:
         """Raises NotFound, Gone; NotReady, BackendFailed where a source holds it."""
         await self._freshness.check(within_seconds=within_seconds)
         held = self._instances.get(key)
+        if held is None and self._misses.is_time(key.of_series):
+            await self._look_up_all(key.of_series)
+            held = self._instances.get(key)
         if held is None:
             generation = self._instances.generation
             held = self.held(await self._version(key))
@@ -109,6 +113,17 @@ class Shelf:
             found = tuple(await asyncio.to_thread(self.catalog.holdings.series_of, key))
             self._studies.put(key, found, generation=generation)
         return found
+
+    async def _look_up_all(self, series: SeriesKey) -> None:
+        """Remember what is here of a series: it costs as much as looking up a few of its instances one by one."""
+        generation = self._instances.generation
+
+        def look_up() -> list[Held]:
+            return [self.held(version) for version in self.catalog.holdings.versions(series)]
+
+        with suppress(NotFound):
+            for held in await asyncio.to_thread(look_up):
+                self._instances.put(held.key, held, generation=generation)
 
     async def _version(self, key: InstanceKey) -> Version:
         """Waits for one that is announced. Raises NotFound, Gone, NotReady."""

@@ -16,10 +16,11 @@ from dicomweb_server.model.ids import InstanceKey
 from dicomweb_server.model.messages import Kind, Ticket
 from dicomweb_server.model.records import Version
 from dicomweb_server.reconcile.series import ReconcileSeries
-from dicomweb_server.retrieve.freshness import Remembered
+from dicomweb_server.retrieve.freshness import Doubling, Remembered
 from dicomweb_server.retrieve.shelf import Shelf
 from tests import corpus
 from tests.holding import holding
+from tests.phantoms.collection import write_ct
 
 CT = "generated/ts/ct_evle.dcm"
 A, B = InstanceKey("1", "1.1", "1.1.1"), InstanceKey("1", "1.2", "1.2.1")
@@ -56,6 +57,35 @@ async def test_the_document_of_a_series_is_noticed(tmp_path: Path) -> None:
         assert (await shelf.study(series.of_study))[0].document is not None
 
 
+async def test_a_series_that_is_asked_for_one_by_one_is_looked_up_at_once(tmp_path: Path) -> None:
+    with holding(tmp_path) as held:
+        write_ct(tmp_path / "files", slices=4, size=8)
+        keys = [held.take(path) for path in sorted((tmp_path / "files").iterdir())]
+        shelf = Shelf(held.catalog, held.objects)
+        for key in keys[:2]:
+            await shelf.instance(key)
+        asked = AskedHoldings(held.catalog.holdings)
+        held.catalog.holdings = asked  # type: ignore[assignment]
+        assert [(await shelf.instance(key)).key for key in keys] == keys
+        assert asked.names == set()
+        asked.inner.delete(keys[3], reason="test")
+        with pytest.raises(Gone):
+            await shelf.instance(keys[3], within_seconds=0.0)
+        assert (await shelf.instance(keys[2])).key == keys[2]
+
+
+@dataclass
+class AskedHoldings:
+    """Remembers what it was asked."""
+
+    inner: Any
+    names: set[str] = field(default_factory=set)
+
+    def __getattr__(self, name: str) -> Any:
+        self.names.add(name)
+        return getattr(self.inner, name)
+
+
 @dataclass
 class SlowHoldings:
     """Answers with what it read before it was let go."""
@@ -90,6 +120,12 @@ async def test_what_changes_while_it_is_looked_up_is_not_kept(tmp_path: Path) ->
         await looking_up
         with pytest.raises(Gone):
             await shelf.instance(key, within_seconds=60.0)
+
+
+def test_what_comes_again_and_again_is_told_ever_more_seldom() -> None:
+    misses = Doubling(most=1)
+    assert [number for number in range(1, 20) if misses.is_time(A)] == [2, 4, 8, 16]
+    assert [misses.is_time(key) for key in (B, A, A)] == [False, False, True]
 
 
 def test_the_oldest_is_forgotten_first() -> None:
