@@ -19,13 +19,14 @@ from dicomweb_server.dicom.dataset import Attributes
 from dicomweb_server.dicom.icons import icon
 from dicomweb_server.dicom.pixels.arrays import Cells, Grey
 from dicomweb_server.dicom.pixels.colour import as_rgb
-from dicomweb_server.dicom.pixels.decode import Frame, checked_stream, decode
-from dicomweb_server.dicom.pixels.facts import ImageFacts
+from dicomweb_server.dicom.pixels.decode import Frame, decode
 from dicomweb_server.dicom.pixels.families import Family, family
+from dicomweb_server.dicom.pixels.reduced import reduced_jpeg, reduced_jpeg_2000
 from dicomweb_server.dicom.rendering.formats import written
 from dicomweb_server.dicom.rendering.modality import significant
 from dicomweb_server.dicom.rendering.picture import Subject, are_quantities, grey_stage, picture
 from dicomweb_server.dicom.rendering.proportions import proportion
+from dicomweb_server.dicom.rendering.voi import voi_of
 
 SIDE = 128
 _NEAR = 0.94
@@ -52,7 +53,7 @@ def thumbnail(data: bytes, subject: Subject, *, side: int = SIDE, quality: int =
         return icon_of(subject.attributes, side=side)
     if not _legible(subject.attributes):
         side = min(side, SIDE)
-    small = _small(_decoded(data, subject.facts, side), subject, side)
+    small = _small(_decoded(data, subject, side), subject, side)
     return bytes(imagecodecs.jpeg8_encode(small, quality))
 
 
@@ -67,29 +68,27 @@ def fitted(picture: bytes, width: int, height: int, media_type: str) -> bytes:
         return written(ImageOps.contain(image, (width, height), Image.Resampling.BILINEAR), media_type, quality=85)
 
 
-def _decoded(data: bytes, facts: ImageFacts, side: int) -> Frame:
-    if family(facts.transfer_syntax) is Family.JPEG:
-        return _draft(data, facts, side) or decode(data, facts)
+def _decoded(data: bytes, subject: Subject, side: int) -> Frame:
+    facts = subject.facts
+    match family(facts.transfer_syntax):
+        case Family.JPEG:
+            return reduced_jpeg(data, facts, side * 2) or decode(data, facts)
+        case Family.JPEG_2000 if facts.samples == 3 or _is_windowed(subject):
+            return reduced_jpeg_2000(data, facts, side) or decode(data, facts)
     return decode(data, facts)
 
 
-def _draft(data: bytes, facts: ImageFacts, side: int) -> Frame | None:
-    """A JPEG frame decoded at an eighth, quarter or half of its size; None for what Pillow might read otherwise."""
-    stream = checked_stream(data, facts, Family.JPEG)
-    if stream.bits != 8 or stream.lossless or (facts.samples == 3 and stream.colour is None):
-        return None
-    try:
-        with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
-            mode = "L" if facts.samples == 1 else "RGB"
-            image.draft(mode, (side * 2, side * 2))
-            return Frame(np.asarray(image.convert(mode)), "RGB" if facts.samples == 3 else facts.photometric)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        return None
+def _is_windowed(subject: Subject) -> bool:
+    """Whether the cells are quantities and their brightness does not depend on the range of what is decoded."""
+    facts, attributes = subject.facts, subject.attributes
+    if not are_quantities(facts.photometric, facts.samples, attributes):
+        return False
+    return voi_of(attributes, subject.number, signed=facts.signed) is not None
 
 
 def _small(frame: Frame, subject: Subject, side: int) -> Grey:
     frame = as_rgb(frame)
-    if not are_quantities(frame, subject.attributes):
+    if not are_quantities(frame.photometric, 1 if frame.cells.ndim == 2 else 3, subject.attributes):
         return _resized(picture(frame, subject), *_size(frame.cells, subject, side))
     cells = significant(frame.cells, subject.facts)
     width, height = _size(cells, subject, side)

@@ -53,11 +53,11 @@ def picture(frame: Frame, subject: Subject, window: Window | None = None) -> Gre
     return partly_coloured(grey, cells, subject.attributes, first)
 
 
-def are_quantities(frame: Frame, attributes: Attributes) -> bool:
+def are_quantities(photometric: str, samples: int, attributes: Attributes) -> bool:
     """Whether the cells of a frame stand for amounts, of which there is a mean, and not for colours or segments."""
-    if frame.cells.ndim == 3 or (frame.photometric == "PALETTE COLOR" and has_palette(attributes)):
+    if samples > 1 or (photometric == "PALETTE COLOR" and has_palette(attributes)):
         return False
-    return first_coloured(attributes, frame.photometric) is None and not is_label_map(attributes)
+    return first_coloured(attributes, photometric) is None and not is_label_map(attributes)
 
 
 def grey_stage(cells: Cells, subject: Subject, photometric: str, window: Window | None) -> Callable[[Reals], Grey]:
