@@ -11,6 +11,7 @@ import argparse
 import re
 import statistics
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -87,7 +88,7 @@ def run(asked: Options, folder: Path) -> dict[tuple[str, str], list[Cost]]:
     found: dict[tuple[str, str], list[Cost]] = {}
     with servers(asked, folder) as chosen:
         for number in range(asked.rounds):
-            loaded = _loaded(chosen, {row.kind for row in rows}, asked.images, folder / str(number), number)
+            loaded = _loaded(chosen, {row.kind for row in rows}, asked.images, folder / str(number))
             for row in rows:
                 for server in chosen[number % len(chosen) :] + chosen[: number % len(chosen)]:
                     for name, cost in measured(server, row, loaded[row.kind].frames, asked.seconds).items():
@@ -95,8 +96,9 @@ def run(asked: Options, folder: Path) -> dict[tuple[str, str], list[Cost]]:
     return found
 
 
-def _loaded(chosen: Sequence[Server], kinds: set[str], images: int, folder: Path, number: int) -> dict[str, Loaded]:
-    loaded = {kind: write(folder, kind, images, patient=1000 + number) for kind in sorted(kinds)}
+def _loaded(chosen: Sequence[Server], kinds: set[str], images: int, folder: Path) -> dict[str, Loaded]:
+    patient = time.time_ns()  # a peer may hold what an earlier run loaded
+    loaded = {kind: write(folder, kind, images, patient=patient) for kind in sorted(kinds)}
     for server in chosen:
         for each in loaded.values():
             server.store(each.files)
