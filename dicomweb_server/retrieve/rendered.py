@@ -42,8 +42,11 @@ _REPORTS = _STORAGE + "88."
 _KEY_OBJECTS = _REPORTS + "59"
 """A list of images for programs, with no text to read (R-16)."""
 _BLENDING = _STORAGE + "11.4"
-_STATES = {_STORAGE + "11.1", _STORAGE + "11.2", _STORAGE + "11.3", _BLENDING, _STORAGE + "11.5"}
-"""Grayscale, colour, pseudo-colour, blending, and grayscale of angiography; volumetric ones are not drawn."""
+_STATES = {*(f"{_STORAGE}11.{kind}" for kind in (1, 2, 3, 5, 12)), _BLENDING}
+"""Grayscale, colour, pseudo-colour, grayscale of angiography, variable modality LUT, and blending.
+
+Advanced blending and volumetric ones are not drawn.
+"""
 DOCUMENTS = {
     _STORAGE + "104.1": "application/pdf",
     _STORAGE + "104.2": "text/xml",

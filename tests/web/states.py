@@ -17,7 +17,14 @@ from tests.web.retrieving import Door, instance_path
 GREY = "generated/mod/pr_gsps.dcm"
 
 
-def state(
+def state(held: Door, number: int, **changed: Any) -> str:
+    """Path of a presentation state, as ``made`` makes it, that the door has taken."""
+    buffer = io.BytesIO()
+    made(held, number, **changed).save_as(buffer)
+    return instance_path(held.held.take_bytes(buffer.getvalue()))
+
+
+def made(
     held: Door,
     number: int,
     *,
@@ -26,8 +33,8 @@ def state(
     more: Dataset | None = None,
     of_class: str = "",
     **changed: Any,
-) -> str:
-    """Path of a presentation state made from one of the corpus, in the study of the image it refers to."""
+) -> Dataset:
+    """A presentation state made from one of the corpus, in the study of the image it refers to."""
     dataset = deepcopy(pydicom.dcmread(corpus.path(of)))
     dataset.StudyInstanceUID = next(iter(held.keys.values())).study
     dataset.update(more or {})
@@ -38,9 +45,37 @@ def state(
         del dataset.GraphicAnnotationSequence
     for keyword, value in changed.items():
         setattr(dataset, keyword, value)
-    buffer = io.BytesIO()
-    dataset.save_as(buffer)
-    return instance_path(held.held.take_bytes(buffer.getvalue()))
+    return dataset
+
+
+def item(**values: Any) -> Dataset:
+    found = Dataset()
+    for keyword, value in values.items():
+        setattr(found, keyword, value)
+    return found
+
+
+def table(entries: np.ndarray[Any, Any], first: int, bits: int, vr: str = "US") -> Dataset:
+    """An item with a lookup table of 16-bit entries."""
+    found = Dataset()
+    found.add_new("LUTDescriptor", vr, [len(entries), first, bits])
+    found.add_new("LUTData", "OW", entries.astype("<u2").tobytes())
+    return found
+
+
+def overlay(rows: int, columns: int, bits: np.ndarray[Any, Any], *, at: list[int], layer: str = "") -> Dataset:
+    """Attributes of group 6000, by pydicom."""
+    found = Dataset()
+    found.add_new(0x60000010, "US", rows)
+    found.add_new(0x60000011, "US", columns)
+    found.add_new(0x60000040, "CS", "G")
+    found.add_new(0x60000050, "SS", at)
+    found.add_new(0x60000100, "US", 1)
+    found.add_new(0x60000102, "US", 0)
+    if layer:
+        found.add_new(0x60001001, "CS", layer)
+    found.add_new(0x60003000, "OW", np.packbits(bits.ravel(), bitorder="little").tobytes())
+    return found
 
 
 async def shown(held: Door, path: str, query: str = "") -> np.ndarray[Any, Any]:

@@ -10,7 +10,7 @@ import pytest
 from pydicom.dataset import Dataset
 
 from tests.web.retrieving import Door, door
-from tests.web.states import shown, state
+from tests.web.states import item, shown, state
 
 CT = "generated/ts/ct_evle.dcm"
 NEXT = iter(range(700, 800))
@@ -21,13 +21,6 @@ FLAT = {"PresentationLUTShape": "IDENTITY"}
 def held(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
     with door(tmp_path_factory.mktemp("graphics"), CT) as found:
         yield found
-
-
-def item(**values: Any) -> Dataset:
-    found = Dataset()
-    for keyword, value in values.items():
-        setattr(found, keyword, value)
-    return found
 
 
 def compound(kind: str, points: list[float], **more: Any) -> Dataset:

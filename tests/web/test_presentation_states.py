@@ -16,10 +16,11 @@ from pydicom.pixels import apply_windowing
 
 from tests import corpus
 from tests.web.retrieving import Door, door, parts
-from tests.web.states import GREY, referring, shown, state
+from tests.web.states import GREY, item, overlay, referring, shown, state
 
 CT = "generated/ts/ct_evle.dcm"
 COLOURED = "generated/mod/pr_pseudocolor.dcm"
+NEXT = iter(range(2100, 2200))
 
 
 @pytest.fixture(scope="module")
@@ -80,21 +81,6 @@ async def test_outside_of_a_round_shutter_is_its_grey(held: Door) -> None:
     )
     assert found[0, 0] == found[59, 69 + 21] == found[59 - 21, 69] == 0x80
     assert abs(found[59, 69] - windowed()[59, 69]) <= 1
-
-
-def overlay(rows: int, columns: int, bits: np.ndarray[Any, Any], *, at: list[int], layer: str = "") -> Dataset:
-    """Attributes of group 6000, by pydicom."""
-    found = Dataset()
-    found.add_new(0x60000010, "US", rows)
-    found.add_new(0x60000011, "US", columns)
-    found.add_new(0x60000040, "CS", "G")
-    found.add_new(0x60000050, "SS", at)
-    found.add_new(0x60000100, "US", 1)
-    found.add_new(0x60000102, "US", 0)
-    if layer:
-        found.add_new(0x60001001, "CS", layer)
-    found.add_new(0x60003000, "OB", np.packbits(bits.ravel(), bitorder="little").tobytes())
-    return found
 
 
 BITS = np.indices((6, 10)).sum(axis=0) % 3 == 0
@@ -229,3 +215,99 @@ async def test_a_state_of_more_images_than_anybody_looks_at_is_refused(held: Doo
 
 def corpus_header(name: str) -> Dataset:
     return pydicom.dcmread(corpus.path(name), stop_before_pixels=True)
+
+
+ROW, COLUMN = np.indices((120, 144)) + 1
+RECTANGLE = {
+    "ShutterLeftVerticalEdge": 31,
+    "ShutterRightVerticalEdge": 100,
+    "ShutterUpperHorizontalEdge": 21,
+    "ShutterLowerHorizontalEdge": 90,
+}
+IN_RECTANGLE = (COLUMN >= 31) & (COLUMN <= 100) & (ROW >= 21) & (ROW <= 90)
+CIRCLE = {"CenterOfCircularShutter": [60, 70], "RadiusOfCircularShutter": 30}
+IN_CIRCLE = (ROW - 60) ** 2 + (COLUMN - 70) ** 2 <= 900
+TRIANGLE = {"VerticesOfThePolygonalShutter": [10, 20, 110, 20, 110, 120]}
+IN_TRIANGLE = (COLUMN >= 20) & (ROW <= 110) & (ROW - 10 >= COLUMN - 20)
+
+
+@pytest.mark.parametrize(
+    ("shutter", "seen"),
+    [
+        ({"ShutterShape": "RECTANGULAR", **RECTANGLE}, IN_RECTANGLE),
+        ({"ShutterShape": "CIRCULAR", **CIRCLE}, IN_CIRCLE),
+        ({"ShutterShape": "POLYGONAL", **TRIANGLE}, IN_TRIANGLE),
+        (
+            {"ShutterShape": ["POLYGONAL", "CIRCULAR", "RECTANGULAR"], **RECTANGLE, **CIRCLE, **TRIANGLE},
+            IN_RECTANGLE & IN_CIRCLE & IN_TRIANGLE,
+        ),
+        ({"ShutterShape": "POLYGONAL", "VerticesOfThePolygonalShutter": [-9999, -9999, 9999, -9999]}, ROW > 0),
+        ({"ShutterShape": "CIRCULAR", "CenterOfCircularShutter": [60, 70]}, ROW > 0),
+        ({"ShutterShape": "RECTANGULAR"}, ROW > 0),
+    ],
+)
+async def test_a_pixel_is_seen_where_every_shutter_is_open(
+    held: Door, shutter: dict[str, Any], seen: np.ndarray[Any, Any]
+) -> None:
+    """By the definitions of PS3.3 C.7.6.11, edges included; one without a place to be is none"""
+    found = await shown(held, state(held, next(NEXT), ShutterPresentationValue=0x8000, **shutter))
+    assert (found[~seen] == 0x80).all()
+    assert np.abs(found - windowed())[seen].max() <= 1
+
+
+RED, SRGB_RED = [35579, 53664, 50862], [255, 0, 0]
+"""In CIELab as DICOM writes it (PS3.3 C.10.7.1.1)"""
+
+
+async def test_a_shutter_has_its_colour(held: Door) -> None:
+    coloured = {"ShutterPresentationValue": 0x4000, "ShutterPresentationColorCIELabValue": RED}
+    found = await shown(held, state(held, next(NEXT), ShutterShape="CIRCULAR", **CIRCLE, **coloured))
+    assert np.abs(found[~IN_CIRCLE] - SRGB_RED).max() <= 3
+    assert np.abs(found[IN_CIRCLE] - windowed()[IN_CIRCLE][:, None]).max() <= 1
+
+
+async def test_an_overlay_has_the_grey_or_the_colour_of_its_layer(held: Door) -> None:
+    drawn = overlay(6, 10, np.ones((6, 10), bool), at=[1, 1], layer="L1")
+    grey = item(GraphicLayer="L1", GraphicLayerOrder=1, GraphicLayerRecommendedDisplayGrayscaleValue=0x8000)
+    found = await shown(held, state(held, next(NEXT), more=drawn, GraphicLayerSequence=[grey]))
+    assert (found[:6, :10] == 0x80).all()
+    red = item(GraphicLayer="L1", GraphicLayerOrder=1, GraphicLayerRecommendedDisplayCIELabValue=RED)
+    found = await shown(held, state(held, next(NEXT), more=drawn, GraphicLayerSequence=[red]))
+    assert np.abs(found[:6, :10] - SRGB_RED).max() <= 3
+    assert np.abs(found[6:] - windowed()[6:, :, None]).max() <= 1
+
+
+async def test_a_variable_modality_lut_is_that_of_its_images(held: Door) -> None:
+    """Twice the value plus 100 for this image, and another for one that is not here (PS3.3 C.11.35)"""
+    (elsewhere,) = referring(item(SOPClassUID="1.2.3", SOPInstanceUID="2.25.1", SeriesInstanceUID="2.25.2"))
+    other = item(RescaleSlope=7, RescaleIntercept=0, ReferencedImageSequence=elsewhere.ReferencedImageSequence)
+    (here,) = referring(corpus_header(CT))
+    own = item(RescaleSlope=2, RescaleIntercept=100, ReferencedImageSequence=here.ReferencedImageSequence)
+    path = state(
+        held,
+        next(NEXT),
+        of_class="1.2.840.10008.5.1.4.1.1.11.12",
+        VariableModalityLUTSequence=[other, own],
+        PresentationLUTShape="IDENTITY",
+        SoftcopyVOILUTSequence=[item(WindowCenter=700, WindowWidth=1801)],
+    )
+    stored = pydicom.dcmread(corpus.path(CT)).pixel_array.astype(float)
+    wanted = np.clip((2 * stored + 100 - 699.5) / 1800 + 0.5, 0, 1) * 255
+    assert np.abs(await shown(held, path) - wanted).max() <= 1
+
+
+async def test_a_state_leaves_the_colours_of_a_supplemental_palette_alone(tmp_path: Path) -> None:
+    """Grey through the state, cells from 1000 up as their palette entries (PS3.4 N.2)"""
+    with door(tmp_path, CT) as held:
+        image = pydicom.dcmread(corpus.path(CT))
+        image.PixelPresentation = "COLOR"
+        for place, level in (("Red", 65280), ("Green", 0), ("Blue", 32768)):
+            image.add_new(f"{place}PaletteColorLookupTableDescriptor", "US", [2, 1000, 16])
+            setattr(image, f"{place}PaletteColorLookupTableData", np.full(2, level, "<u2").tobytes())
+        buffer = io.BytesIO()
+        image.save_as(buffer)
+        held.held.take_bytes(buffer.getvalue())
+        found = await shown(held, state(held, next(NEXT)))
+        coloured = image.pixel_array >= 1000
+        assert (found[coloured] == [255, 0, 128]).all()
+        assert np.abs(found[~coloured] - windowed()[~coloured][:, None]).max() <= 1

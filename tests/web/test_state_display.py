@@ -15,8 +15,8 @@ from dicomweb_server.dicom.rendering.display import display_of
 from dicomweb_server.dicom.rendering.picture import Subject
 from dicomweb_server.dicom.syntaxes import EXPLICIT_LE
 from tests.web.retrieving import Door, door
-from tests.web.states import shown, state
-from tests.web.test_compound_graphics import FLAT, column, compound, item, line, row
+from tests.web.states import item, shown, state
+from tests.web.test_compound_graphics import FLAT, column, compound, line, row
 
 CT = "generated/ts/ct_evle.dcm"
 """144 x 120"""

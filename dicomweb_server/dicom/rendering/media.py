@@ -5,6 +5,6 @@ from __future__ import annotations
 IMAGES = ("image/jpeg", "image/gif", "image/png", "image/jp2", "image/jph", "image/jxl")
 """The first is the default."""
 REPORTS = ("text/html", "text/plain", "text/xml")
-REVISION = 2
+REVISION = 3
 """Of how pictures and reports come out: one more when that changes, so that nothing kept from before is given."""
 HOLD_PROFILE = frozenset({"image/jpeg", "image/png", "image/jp2", "image/jph"})

@@ -35,6 +35,17 @@ class Modality:
             return self.lut(stored)
         return stored * self.slope + self.intercept
 
+    def range(self, facts: ImageFacts) -> tuple[float, float] | None:
+        """The lowest and the highest value that can come out; None where any can."""
+        if self.lut is not None:
+            return 0.0, self.lut.top
+        if facts.element is not Element.INTEGER:
+            return None
+        bits = min(max(facts.bits_stored, 1), facts.bits_allocated)
+        stored = np.array([-(2.0 ** (bits - 1)), 2.0 ** (bits - 1) - 1] if facts.signed else [0.0, 2.0**bits - 1])
+        low, high = sorted(self(stored).tolist())
+        return low, high
+
     @property
     def below_zero(self) -> bool:
         """Whether what comes out may be below 0."""

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from dicomweb_server.dicom.dataset import Attributes
 from dicomweb_server.dicom.pixels.arrays import Grey
+from dicomweb_server.dicom.rendering.styles import WHITE, Colour, layers_of
 
 Mask = NDArray[np.bool_]
 
@@ -16,16 +17,24 @@ _MOST_BITS = 1 << 28
 
 
 def overlaid(pixels: Grey, image: Attributes, state: Attributes, frame: int) -> Grey:
-    """White where an overlay that the state puts into a layer has a bit: its own, or that of the image."""
-    drawn = pixels
+    """Overlays that the state puts into a layer in the colour of it: its own, or those of the image."""
+    drawn, layers = pixels, layers_of(state)
     for group in _GROUPS:
-        if not state.text(f"{group:04X}1001"):
+        layer = state.text(f"{group:04X}1001")
+        if not layer:
             continue
         own = state.binary(f"{group:04X}3000") is not None
         mask = bitmap(state if own else image, group, frame, (pixels.shape[0], pixels.shape[1]))
         if mask is not None:
-            drawn = drawn.copy() if drawn is pixels else drawn
-            drawn[mask] = 255
+            drawn = painted(drawn, mask, layers.get(layer, (0.0, WHITE))[1])
+    return drawn
+
+
+def painted(pixels: Grey, mask: Mask, colour: Colour) -> Grey:
+    """The pixels with those of ``mask`` in a colour; RGB where it is none of the greys."""
+    grey = len(set(colour)) == 1
+    drawn = np.repeat(pixels[..., None], 3, axis=2) if pixels.ndim == 2 and not grey else pixels.copy()
+    drawn[mask] = colour[0] if drawn.ndim == 2 else colour
     return drawn
 
 
