@@ -44,6 +44,12 @@ class Attributes:
         found = (_number(value) for value in self.values(tag))
         return [value for value in found if value is not None]
 
+    def pairs(self, tag: str) -> list[tuple[float, float]]:
+        """Values two by two, as far as both are finite numbers."""
+        found = [_number(value) for value in self.values(tag)]
+        both = zip(found[::2], found[1::2], strict=False)
+        return [(first, second) for first, second in both if first is not None and second is not None]
+
     def number(self, tag: str) -> float | None:
         return next(iter(self.numbers(tag)), None)
 

@@ -82,6 +82,16 @@ def nature_of(held: Held) -> Nature:
 
 
 @dataclass(frozen=True, slots=True)
+class Presented:
+    """What a presentation state shows."""
+
+    images: Sequence[tuple[Held, Sequence[int]]]
+    """Each with its frames, in the order to be shown."""
+    named: int
+    """Images that the state refers to; those that are not here, or lack all the frames it names, are not shown."""
+
+
+@dataclass(frozen=True, slots=True)
 class Rendered:
     shelf: Shelf
     pool: Pool
@@ -144,16 +154,13 @@ class Rendered:
                 yield pair
             start += len(drawn)
 
-    async def referenced(self, state: Held) -> list[tuple[Held, Sequence[int]]]:
-        """The images a presentation state is for and their frames, in the order to be shown; of those that are here.
-
-        Raises NotAcceptable where none is.
-        """
+    async def referenced(self, state: Held) -> Presented:
+        """What a presentation state is for, of what is here. Raises NotAcceptable where nothing is."""
         named = await asyncio.to_thread(referenced.references, state.key, await self._attributes(state.key))
         found = await self._found(named)
         if not found:
             raise NotAcceptable("none of the images that the presentation state refers to is here")
-        return referenced.in_order(found)
+        return Presented(referenced.in_order(found), len(named))
 
     async def shown_by(self, state: Held | None) -> str:
         """The versions of all that a state adds to the image it shows; the same as long as nothing of it changes."""
@@ -178,8 +185,9 @@ class Rendered:
                 continue
             if nature_of(held) is Nature.IMAGE:
                 frames = every_frame(held)
-                wanted = tuple(number for number in numbers if number in frames) or frames
-                found.append((held, await self._attributes(key), wanted))
+                wanted = tuple(number for number in numbers if number in frames) if numbers else frames
+                if wanted:
+                    found.append((held, await self._attributes(key), wanted))
         return found
 
     async def _blended(

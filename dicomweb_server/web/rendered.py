@@ -105,16 +105,19 @@ async def _by_state(request: Request, state: Held, wanted: Accepted) -> ASGIApp:
     """Every frame that a presentation state is for, shown by it (R-15)."""
     rendered_request.check_state(request)
     shown = await services_of(request).rendered.referenced(state)
-    several = sum(len(numbers) for _, numbers in shown) > 1
+    several = sum(len(numbers) for _, numbers in shown.images) > 1
     form = rendered_types.of_several(wanted, IMAGES) if several else rendered_types.of_one(wanted, IMAGES)
     if form is None:
         raise _refused(IMAGES, several)
     drawing, unknown = rendered_request.rendering(request, form.media_type)
+    missing = shown.named - len(shown.images)
+    short = f"{missing} of {shown.named} images that the presentation state refers to are not here" if missing else ""
+    more = warnings(request, unknown, short)
     if form.multipart:
-        items = [Item(held, form.media_type, numbers, state) for held, numbers in shown]
-        return await _parts(request, items, more=warnings(request, unknown))
-    held, numbers = shown[0]
-    return await one_image(request, held, numbers, drawing, state=state, more=warnings(request, unknown))
+        items = [Item(held, form.media_type, numbers, state) for held, numbers in shown.images]
+        return await _parts(request, items, more=more)
+    held, numbers = shown.images[0]
+    return await one_image(request, held, numbers, drawing, state=state, more=more)
 
 
 async def _images(request: Request, held: Held, numbers: Sequence[int], form: Form) -> ASGIApp:
@@ -219,11 +222,11 @@ async def _pictures(
         yield item.media_type, f"{where}/frames/{number}/rendered", image
 
 
-def warnings(request: Request, unknown: tuple[str, ...]) -> Headers:
-    if not unknown:
-        return []
-    text = f"The following annotation values are not supported: {','.join(unknown)}"
-    return body.headers(warning=headers.warning(address.public_base(request), text))
+def warnings(request: Request, unknown: tuple[str, ...], short: str = "") -> Headers:
+    """Annotations that are not known, and what an answer is ``short`` of."""
+    ignored = f"The following annotation values are not supported: {','.join(unknown)}" if unknown else ""
+    found = [headers.warning(address.public_base(request), text) for text in (ignored, short) if text]
+    return body.headers(warning=", ".join(found)) if found else []
 
 
 def _refused(types: tuple[str, ...], several: bool = False) -> NotAcceptable:

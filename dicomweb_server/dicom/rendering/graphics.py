@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from itertools import islice, pairwise
+from itertools import pairwise
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -17,6 +17,7 @@ from dicomweb_server.dicom.rendering.display import Display, Point
 from dicomweb_server.dicom.rendering.fonts import lettered
 from dicomweb_server.dicom.rendering.picture import Subject
 from dicomweb_server.dicom.rendering.styles import THICKEST, WHITE, Colour, Style, layers_of, style_of, text_colour
+from dicomweb_server.model.errors import Undecodable
 
 _ANNOTATIONS, _LAYER = "00700001", "00700002"
 _GRAPHICS, _TEXTS, _COMPOUNDS = "00700009", "00700008", "00700209"
@@ -26,7 +27,7 @@ _BOX_UNITS, _ANCHOR_UNITS = "00700003", "00700004"
 _TOP_LEFT, _BOTTOM_RIGHT, _JUSTIFIED = "00700010", "00700011", "00700012"
 _ANCHOR, _ANCHOR_SHOWN, _TEXT = "00700014", "00700015", "00700006"
 _DISPLAY = "DISPLAY"
-_MOST_GRAPHICS, _LONGEST_TEXT, _MOST_LETTERS = 2000, 1000, 20_000
+_MOST_GRAPHICS, _LONGEST_TEXT, _MOST_LETTERS = 2000, 1024, 20_000
 _DASH, _GAP = 6.0, 4.0
 _FARTHEST = 1 << 20
 """Pixels away that are still drawn."""
@@ -34,7 +35,10 @@ _STEPS = 180
 
 
 def drawn_over(image: Image.Image, subject: Subject, state: Attributes, display: Display) -> Image.Image:
-    """Graphics and text of every layer, in their order, over the finished picture; grey unless they have colours."""
+    """Graphics and text of every layer, in their order, over the finished picture; grey unless they have colours.
+
+    Raises Undecodable where they are more than anybody could look at: some of them left out would mislead.
+    """
     layers = layers_of(state)
     placed = [(*layers.get(each.text(_LAYER), (0.0, WHITE)), each) for each in state.items(_ANNOTATIONS)]
     easel = _Easel(image, display)
@@ -44,7 +48,9 @@ def drawn_over(image: Image.Image, subject: Subject, state: Attributes, display:
         if concerns(layer, subject)
         for mark in easel.marks(layer, colour)
     )
-    for mark in islice(marks, _MOST_GRAPHICS):
+    for count, mark in enumerate(marks):
+        if count == _MOST_GRAPHICS:
+            raise Undecodable(f"more than {_MOST_GRAPHICS} graphics on one frame are not drawn")
         mark()
     return easel.canvas if easel.coloured or image.mode != "L" else easel.canvas.convert("L")
 
@@ -71,7 +77,7 @@ class _Easel:
 
     def _graphic(self, graphic: Attributes, style: Style) -> None:
         units, kind = graphic.text(_UNITS), graphic.text(_TYPE)
-        points = _shape(kind, _pairs(graphic.numbers(_DATA)))
+        points = _shape(kind, graphic.pairs(_DATA))
         placed = [self._placed(point, units) for point in points]
         if kind == "POINT":
             self._dot(placed[:1], style)
@@ -85,8 +91,8 @@ class _Easel:
         units = graphic.text(_COMPOUND_UNITS)
         unit = float(self._display.width) if units == _DISPLAY else 1.0
         own = self._display.of_display if units == _DISPLAY else _same
-        points = _near([own(point) for point in _pairs(graphic.numbers(_DATA))])
-        pivot = next(iter(_near([own(point) for point in _pairs(graphic.numbers(_PIVOT))])), None)
+        points = _near([own(point) for point in graphic.pairs(_DATA)])
+        pivot = next(iter(_near([own(point) for point in graphic.pairs(_PIVOT)])), None)
         placed = _same if units == _DISPLAY else self._display.of_image
         for stroke in strokes(graphic, points, unit, pivot):
             self._line([placed(point) for point in stroke], style)
@@ -97,9 +103,9 @@ class _Easel:
         box = [
             self._placed(point, text.text(_BOX_UNITS))
             for tag in (_TOP_LEFT, _BOTTOM_RIGHT)
-            for point in _pairs(text.numbers(tag))[:1]
+            for point in text.pairs(tag)[:1]
         ]
-        anchor = [self._placed(point, text.text(_ANCHOR_UNITS)) for point in _pairs(text.numbers(_ANCHOR))[:1]]
+        anchor = [self._placed(point, text.text(_ANCHOR_UNITS)) for point in text.pairs(_ANCHOR)[:1]]
         corners = box or anchor
         if not corners:
             return
@@ -156,9 +162,11 @@ class _Easel:
 
     def _write(self, at: Point, text: str, anchor: str, colour: Colour) -> None:
         beside = not (-self.canvas.width <= at[0] <= 2 * self.canvas.width)
-        if beside or not (-self.canvas.height <= at[1] <= 2 * self.canvas.height) or len(text) > self._letters_left:
+        if beside or not (-self.canvas.height <= at[1] <= 2 * self.canvas.height):
             return
         self._letters_left -= len(text)
+        if self._letters_left < 0:
+            raise Undecodable(f"more than {_MOST_LETTERS} letters on one frame are not drawn")
         self._uses(colour)
         edge = (0, 0, 0) if sum(colour) > 3 * 64 else WHITE
         align = {"r": "right", "m": "center"}.get(anchor[0], "left")
@@ -175,10 +183,6 @@ def _without_equivalent(layer: Attributes) -> Iterator[Attributes]:
         simple.number(_COMPOUND_ID) for simple in layer.items(_GRAPHICS) + layer.items(_TEXTS) if _COMPOUND_ID in simple
     }
     return (graphic for graphic in layer.items(_COMPOUNDS) if graphic.number(_COMPOUND_ID) not in drawn)
-
-
-def _pairs(numbers: Sequence[float]) -> list[Point]:
-    return list(zip(numbers[::2], numbers[1::2], strict=False))
 
 
 def _same(point: Point) -> Point:
