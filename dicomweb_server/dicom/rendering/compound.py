@@ -1,7 +1,7 @@
 """Compound graphics as strokes (PS3.3 C.10.5.1.3; R-15).
 
-Each stroke is a line through points in the units that are given. Which end of an arrow has the head is left open, so it
-is a line.
+Each stroke is a line through points in the units that are given. An arrow has no head: at which end is left open, and a
+wrong one would point at something else. Its writer has to draw it in simple graphics as well, which are taken then.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ _TYPE, _GAP, _VISIBLE = "00700294", "00700261", "00700262"
 _ANGLE, _PIVOT = "00700230", "00700273"
 _TICKS, _TICK, _LABEL, _LABELLED = "00700287", "00700288", "00700289", "00700278"
 _MOST_TICKS = 500
+_ALIGNED, _LABEL_ALIGNED = "00700274", "00700279"
 _TICK_LENGTH, _LABEL_DISTANCE = 4.0, 3.0
 _WITH_TICKS = {"RULER", "AXIS"}
 _FAR = float(1 << 15)
@@ -38,9 +39,10 @@ def tick_labels(graphic: Attributes, points: Sequence[Point], pivot: Point | Non
     if graphic.text(_LABELLED) != "Y" or graphic.text(_TYPE) not in _WITH_TICKS or len(points) < 2:
         return []
     angle = math.radians(graphic.number(_ANGLE) or 0.0)
+    away = -_LABEL_DISTANCE if graphic.text(_LABEL_ALIGNED) == "TOP" else _LABEL_DISTANCE
     found = []
     for item, (x, y), (across, down) in _placed_ticks(graphic, *points[:2]):
-        place = (x + across * _LABEL_DISTANCE, y + down * _LABEL_DISTANCE)
+        place = (x + across * away, y + down * away)
         found.append((_turned(place, pivot, angle) if pivot and angle else place, item.text(_LABEL)))
     return found
 
@@ -106,9 +108,10 @@ def _ellipse(first: Point, second: Point) -> Stroke:
 
 
 def _ticks(graphic: Attributes, first: Point, second: Point) -> list[Stroke]:
-    """Across the line at parts of its length."""
+    """At parts of the length of the line: across it, or below or above one that leads to the right."""
+    start, end = {"BOTTOM": (0.0, 2.0), "TOP": (-2.0, 0.0)}.get(graphic.text(_ALIGNED), (-1.0, 1.0))
     return [
-        [(x - across, y - down), (x + across, y + down)]
+        [(x + across * start, y + down * start), (x + across * end, y + down * end)]
         for _, (x, y), (across, down) in _placed_ticks(graphic, first, second)
     ]
 

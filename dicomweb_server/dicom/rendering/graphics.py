@@ -3,35 +3,41 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import pairwise
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from dicomweb_server.dicom.dataset import Attributes
 from dicomweb_server.dicom.rendering.applicable import concerns
 from dicomweb_server.dicom.rendering.compound import strokes, tick_labels
 from dicomweb_server.dicom.rendering.display import Display, Point
-from dicomweb_server.dicom.rendering.fonts import lettered
+from dicomweb_server.dicom.rendering.pens import Pens, near
 from dicomweb_server.dicom.rendering.picture import Subject
-from dicomweb_server.dicom.rendering.styles import THICKEST, WHITE, Colour, Style, layers_of, style_of, text_colour
+from dicomweb_server.dicom.rendering.styles import (
+    WHITE,
+    Colour,
+    Paint,
+    Style,
+    TextStyle,
+    layers_of,
+    style_of,
+    text_style,
+)
 from dicomweb_server.model.errors import Undecodable
 
 _ANNOTATIONS, _LAYER = "00700001", "00700002"
 _GRAPHICS, _TEXTS, _COMPOUNDS = "00700009", "00700008", "00700209"
-_COMPOUND_UNITS, _COMPOUND_ID, _PIVOT = "00700282", "00700226", "00700273"
+_COMPOUND_UNITS, _COMPOUND_ID, _COMPOUND_TYPE, _PIVOT = "00700282", "00700226", "00700294", "00700273"
+_FILLABLE = {"RECTANGLE", "ELLIPSE"}
 _UNITS, _DATA, _TYPE, _FILLED = "00700005", "00700022", "00700023", "00700024"
 _BOX_UNITS, _ANCHOR_UNITS = "00700003", "00700004"
 _TOP_LEFT, _BOTTOM_RIGHT, _JUSTIFIED = "00700010", "00700011", "00700012"
 _ANCHOR, _ANCHOR_SHOWN, _TEXT = "00700014", "00700015", "00700006"
 _DISPLAY = "DISPLAY"
-_MOST_GRAPHICS, _LONGEST_TEXT, _MOST_LETTERS = 2000, 1024, 20_000
-_DASH, _GAP = 6.0, 4.0
-_FARTHEST = 1 << 20
-"""Pixels away that are still drawn."""
-_STEPS = 180
+_MOST_GRAPHICS, _LONGEST_TEXT = 2000, 1024
+_STEPS, _STEPS_BETWEEN = 180, 8
 
 
 def drawn_over(image: Image.Image, subject: Subject, state: Attributes, display: Display) -> Image.Image:
@@ -52,26 +58,23 @@ def drawn_over(image: Image.Image, subject: Subject, state: Attributes, display:
         if count == _MOST_GRAPHICS:
             raise Undecodable(f"more than {_MOST_GRAPHICS} graphics on one frame are not drawn")
         mark()
-    return easel.canvas if easel.coloured or image.mode != "L" else easel.canvas.convert("L")
+    drawn = easel.pens
+    return drawn.canvas if drawn.coloured or image.mode != "L" else drawn.canvas.convert("L")
 
 
 class _Easel:
     """A picture to be drawn on."""
 
     def __init__(self, image: Image.Image, display: Display) -> None:
-        self.canvas = image.convert("RGB")
-        self.coloured = False
+        self.pens = Pens(image)
         self._display = display
-        self._pen = ImageDraw.Draw(self.canvas)
-        self._size = max(9, self.canvas.height // 32)
-        self._letters_left = _MOST_LETTERS
 
     def marks(self, layer: Attributes, colour: Colour) -> Iterator[Callable[[], None]]:
         """What is to be drawn of a layer, each by a call."""
         for graphic in layer.items(_GRAPHICS):
             yield partial(self._graphic, graphic, style_of(graphic, colour))
         for text in layer.items(_TEXTS):
-            yield partial(self._text, text, text_colour(text, colour))
+            yield partial(self._text, text, text_style(text, colour))
         for graphic in _without_equivalent(layer):
             yield partial(self._compound, graphic, style_of(graphic, colour))
 
@@ -80,26 +83,30 @@ class _Easel:
         points = _shape(kind, graphic.pairs(_DATA))
         placed = [self._placed(point, units) for point in points]
         if kind == "POINT":
-            self._dot(placed[:1], style)
+            self.pens.dot(placed[:1], style)
         elif graphic.text(_FILLED) == "Y" and len(placed) > 2:
-            self._fill(placed, style)
+            self.pens.fill(placed, style)
         else:
-            self._line(placed, style)
+            self.pens.line(placed, style)
 
     def _compound(self, graphic: Attributes, style: Style) -> None:
         """Made up in the units of its points, so that it is turned and flipped with the image."""
         units = graphic.text(_COMPOUND_UNITS)
         unit = float(self._display.width) if units == _DISPLAY else 1.0
         own = self._display.of_display if units == _DISPLAY else _same
-        points = _near([own(point) for point in graphic.pairs(_DATA)])
-        pivot = next(iter(_near([own(point) for point in graphic.pairs(_PIVOT)])), None)
+        points = near([own(point) for point in graphic.pairs(_DATA)])
+        pivot = next(iter(near([own(point) for point in graphic.pairs(_PIVOT)])), None)
         placed = _same if units == _DISPLAY else self._display.of_image
         for stroke in strokes(graphic, points, unit, pivot):
-            self._line([placed(point) for point in stroke], style)
+            line = [placed(point) for point in stroke]
+            if graphic.text(_FILLED) == "Y" and graphic.text(_COMPOUND_TYPE) in _FILLABLE:
+                self.pens.fill(line, style)
+            else:
+                self.pens.line(line, style)
         for point, label in tick_labels(graphic, points, pivot):
-            self._write(placed(point), label, "mm", style.colour)
+            self.pens.write(placed(point), label, "mm", TextStyle(style.line.colour))
 
-    def _text(self, text: Attributes, colour: Colour) -> None:
+    def _text(self, text: Attributes, style: TextStyle) -> None:
         box = [
             self._placed(point, text.text(_BOX_UNITS))
             for tag in (_TOP_LEFT, _BOTTOM_RIGHT)
@@ -113,68 +120,15 @@ class _Easel:
         top, bottom = sorted((corners[0][1], corners[-1][1]))
         if box and anchor and text.text(_ANCHOR_SHOWN) == "Y":
             end = min(max(anchor[0][0], left), right), min(max(anchor[0][1], top), bottom)
-            self._line([anchor[0], end], Style(colour))
-        side, x = {"RIGHT": ("r", right), "CENTER": ("m", (left + right) / 2)}.get(text.text(_JUSTIFIED), ("l", left))
+            self.pens.line([anchor[0], end], Style(line=Paint(style.colour)))
+        justified = style.horizontal or text.text(_JUSTIFIED)
+        side, x = {"RIGHT": ("r", right), "CENTER": ("m", (left + right) / 2)}.get(justified, ("l", left))
+        height, y = {"BOTTOM": ("d", bottom), "CENTER": ("m", (top + bottom) / 2)}.get(style.vertical, ("a", top))
         lines = text.text(_TEXT)[:_LONGEST_TEXT].replace("\r\n", "\n").replace("\r", "\n")
-        self._write((x, top), lines, f"{side}a", colour)
+        self.pens.write((x, y), lines, f"{side}{height}", style)
 
     def _placed(self, point: Point, units: str) -> Point:
         return self._display.of_display(point) if units == _DISPLAY else self._display.of_image(point)
-
-    def _line(self, points: Sequence[Point], style: Style) -> None:
-        if len(points) < 2:
-            return
-        self._uses(style.colour)
-        near = _near(points)
-        for line in [near] if self._holds(near) else self._visible(near):
-            for part in _dashes(line) if style.dashed else [line]:
-                self._pen.line(part, fill=style.colour, width=style.thickness)
-
-    def _holds(self, points: Sequence[Point]) -> bool:
-        return all(0 <= x <= self.canvas.width and 0 <= y <= self.canvas.height for x, y in points)
-
-    def _visible(self, points: Sequence[Point]) -> Iterator[list[Point]]:
-        """Each piece of a line as far as it comes near the picture: a pen goes all the way, seen or not."""
-        for start, end in pairwise(points):
-            inside = _clipped(start, end, self.canvas.width, self.canvas.height)
-            if inside is not None:
-                yield [_between(start, end, part) for part in inside]
-
-    def _fill(self, points: Sequence[Point], style: Style) -> None:
-        self._uses(style.fill)
-        near = _near(points)
-        left, top = (max(0, math.floor(min(point[axis] for point in near))) for axis in (0, 1))
-        right, bottom = (
-            min(size, math.ceil(max(point[axis] for point in near)) + 1) for axis, size in enumerate(self.canvas.size)
-        )
-        if left < right and top < bottom:
-            covered = Image.new("L", (right - left, bottom - top))
-            corners = [(x - left, y - top) for x, y in near]
-            ImageDraw.Draw(covered).polygon(corners, fill=round(255 * style.opacity))
-            self.canvas.paste(style.fill, (left, top, right, bottom), covered)
-        self._line(points, style)
-
-    def _dot(self, points: Sequence[Point], style: Style) -> None:
-        self._uses(style.colour)
-        radius = max(style.thickness, self.canvas.height // 256) / 2
-        for x, y in _near(points):
-            self._pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=style.colour)
-
-    def _write(self, at: Point, text: str, anchor: str, colour: Colour) -> None:
-        beside = not (-self.canvas.width <= at[0] <= 2 * self.canvas.width)
-        if beside or not (-self.canvas.height <= at[1] <= 2 * self.canvas.height):
-            return
-        self._letters_left -= len(text)
-        if self._letters_left < 0:
-            raise Undecodable(f"more than {_MOST_LETTERS} letters on one frame are not drawn")
-        self._uses(colour)
-        edge = (0, 0, 0) if sum(colour) > 3 * 64 else WHITE
-        align = {"r": "right", "m": "center"}.get(anchor[0], "left")
-        text, font = lettered(text, self._size)
-        self._pen.text(at, text, font=font, fill=colour, stroke_width=1, stroke_fill=edge, anchor=anchor, align=align)
-
-    def _uses(self, colour: Colour) -> None:
-        self.coloured |= len(set(colour)) > 1
 
 
 def _without_equivalent(layer: Attributes) -> Iterator[Attributes]:
@@ -189,11 +143,6 @@ def _same(point: Point) -> Point:
     return point
 
 
-def _near(points: Sequence[Point]) -> list[Point]:
-    """As far away as can still be drawn."""
-    return [(min(max(x, -_FARTHEST), _FARTHEST), min(max(y, -_FARTHEST), _FARTHEST)) for x, y in points]
-
-
 def _shape(kind: str, points: list[Point]) -> list[Point]:
     """The line through which a simple graphic goes."""
     match kind:
@@ -203,6 +152,8 @@ def _shape(kind: str, points: list[Point]) -> list[Point]:
         case "ELLIPSE" if len(points) >= 4:
             ends = np.array(points[:4])
             return _round(ends[:2].mean(axis=0), (ends[1] - ends[0]) / 2, (ends[3] - ends[2]) / 2)
+        case "INTERPOLATED" if len(points) >= 3:
+            return _curve(np.array(points))
     return points
 
 
@@ -211,34 +162,13 @@ def _round(middle: np.ndarray, major: np.ndarray, minor: np.ndarray) -> list[Poi
     return [(float(x), float(y)) for x, y in middle + np.cos(angles) * major + np.sin(angles) * minor]
 
 
-def _dashes(points: Sequence[Point]) -> Iterator[list[Point]]:
-    """A line in dashes, which go on around its corners."""
-    passed = 0.0
-    for start, end in pairwise(points):
-        length = min(math.dist(start, end), 1 << 15)
-        at = -(passed % (_DASH + _GAP))
-        while at < length:
-            first, last = max(at, 0.0), min(at + _DASH, length)
-            if first < last:
-                yield [_between(start, end, part / length) for part in (first, last)]
-            at += _DASH + _GAP
-        passed += length
-
-
-def _between(start: Point, end: Point, part: float) -> Point:
-    return start[0] + (end[0] - start[0]) * part, start[1] + (end[1] - start[1]) * part
-
-
-def _clipped(start: Point, end: Point, width: int, height: int) -> tuple[float, float] | None:
-    """From which part of a piece of line to which it is within the picture and a margin; None where it is not."""
-    first, last = 0.0, 1.0
-    for axis, size in enumerate((width, height)):
-        change = end[axis] - start[axis]
-        low, high = -THICKEST - start[axis], size + THICKEST - start[axis]
-        if change == 0:
-            if low > 0 or high < 0:
-                return None
-            continue
-        ends = sorted((low / change, high / change))
-        first, last = max(first, ends[0]), min(last, ends[1])
-    return (first, last) if first < last else None
+def _curve(points: np.ndarray) -> list[Point]:
+    """Smoothly through all points (Catmull and Rom), around where the last is the first."""
+    closed = bool((points[0] == points[-1]).all())
+    before, after = (points[-2], points[1]) if closed else (points[0], points[-1])
+    held = np.concatenate([before[None], points, after[None]])
+    at = np.linspace(0.0, 1.0, _STEPS_BETWEEN, endpoint=False)[:, None]
+    first, second, third, fourth = (held[place : len(held) - 3 + place, None] for place in range(4))
+    slope, bend = third - first, 2 * first - 5 * second + 4 * third - fourth
+    found = second + (slope * at + bend * at**2 + (3 * (second - third) + fourth - first) * at**3) / 2
+    return [(float(x), float(y)) for x, y in [*found.reshape(-1, 2), points[-1]]]
