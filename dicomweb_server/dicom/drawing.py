@@ -71,19 +71,26 @@ def draw_states(path: str, frames: Sequence[int], state: str, wanted: Rendering)
 
 
 def draw_blended(
-    path: str, frames: Sequence[int], state: str, over: Sequence[tuple[str, int] | None], wanted: Rendering
+    path: str,
+    frames: Sequence[int],
+    state: str,
+    over: Sequence[tuple[str, int] | None],
+    wanted: Rendering,
+    registration: str = "",
 ) -> list[bytes]:
     """Each frame with the one of ``over``, in a file of its own, laid over it as the blending state has them.
 
-    Of large images fewer.
+    ``registration``: the file of a spatial registration, if there is one. Of large images fewer.
     """
-    with _file(path) as under, _file(state) as shown_by:
+    with ExitStack() as held:
+        under, shown_by = held.enter_context(_file(path)), held.enter_context(_file(state))
+        register = held.enter_context(_file(registration)).attributes if registration else None
 
         def drawn(number: int, other: tuple[str, int] | None) -> bytes:
             with ExitStack() as opened:
                 above = opened.enter_context(_file(other[0])).frame(other[1]) if other is not None else None
                 data, subject = under.frame(number)
-                return render_blended(data, subject, above, shown_by.attributes, wanted)
+                return render_blended(data, subject, above, shown_by.attributes, wanted, register)
 
         return _bearable(map(drawn, frames, over))
 

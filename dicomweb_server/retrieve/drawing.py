@@ -30,11 +30,16 @@ def states(path: str, numbers: Sequence[int], state: str, wanted: Rendering) -> 
 
 
 def blended(
-    path: str, numbers: Sequence[int], state: str, over: Sequence[tuple[str, int] | None], wanted: Rendering
+    path: str,
+    numbers: Sequence[int],
+    state: str,
+    over: Sequence[tuple[str, int] | None],
+    wanted: Rendering,
+    registration: str,
 ) -> list[bytes]:
     from dicomweb_server.dicom.drawing import draw_blended
 
-    return draw_blended(path, numbers, state, over, wanted)
+    return draw_blended(path, numbers, state, over, wanted, registration)
 
 
 def report(path: str, media_type: str) -> bytes:

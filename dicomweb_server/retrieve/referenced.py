@@ -10,7 +10,7 @@ import numpy as np
 
 from dicomweb_server.dicom.dataset import Attributes
 from dicomweb_server.dicom.rendering.groups import of_frame
-from dicomweb_server.dicom.rendering.plane import plane_of
+from dicomweb_server.dicom.rendering.registration import registered
 from dicomweb_server.model.errors import NotAcceptable
 from dicomweb_server.model.ids import InstanceKey, is_uid
 
@@ -46,6 +46,12 @@ def superimposed(key: InstanceKey, state: Attributes) -> dict[InstanceKey, tuple
     return _once(_named(key, _image_set(state, "SUPERIMPOSED")))
 
 
+def registrations(key: InstanceKey, state: Attributes) -> dict[InstanceKey, tuple[int, ...]]:
+    """The registrations a blending state names, to bring its images together (PS3.3 C.11.14)."""
+    places = [place for item in state.items("00700404") for place in (item, *item.items("00081115"))]
+    return _once(named for place in places for named in _of_series(key, place))
+
+
 def _once(named: Iterable[tuple[InstanceKey, tuple[int, ...]]]) -> dict[InstanceKey, tuple[int, ...]]:
     """Each image once, in the order of first mention; without frames where it is named as a whole."""
     found: dict[InstanceKey, dict[int, None]] = {}
@@ -66,20 +72,31 @@ def _image_set(state: Attributes, position: str) -> Attributes:
 
 def _named(key: InstanceKey, state: Attributes) -> Iterator[tuple[InstanceKey, tuple[int, ...]]]:
     for series in state.items("00081115"):
-        for image in series.items("00081140"):
-            uids = series.text("0020000E"), image.text("00081155")
-            if all(map(is_uid, uids)):
-                frames = tuple(int(number) for number in image.numbers("00081160"))
-                yield InstanceKey(key.study, *uids, tenant=key.tenant), frames
+        yield from _of_series(key, series)
 
 
-def partner(attributes: Attributes, frame: int, over: Sequence[Shown[T]]) -> tuple[T, int] | None:
+def _of_series(key: InstanceKey, series: Attributes) -> Iterator[tuple[InstanceKey, tuple[int, ...]]]:
+    for image in series.items("00081140") + series.items("00081199"):
+        uids = series.text("0020000E"), image.text("00081155")
+        if all(map(is_uid, uids)):
+            frames = tuple(int(number) for number in image.numbers("00081160"))
+            yield InstanceKey(key.study, *uids, tenant=key.tenant), frames
+
+
+def partner(
+    attributes: Attributes, frame: int, over: Sequence[Shown[T]], registration: Attributes | None = None
+) -> tuple[T, int] | None:
     """The frame to lay over one: the closest that is parallel and no farther off than half of its thickness.
 
-    A frame that does not say where it lies takes the only other one, if there is no more than that.
+    A frame that does not say where it lies takes the only other one, if there is no more than that. ``registration``: a
+    spatial registration of both.
     """
-    place = plane_of(attributes, frame - 1)
-    every = [(image, number, plane_of(described, number - 1)) for image, described, frames in over for number in frames]
+    place = registered(attributes, frame - 1, registration)
+    every = [
+        (image, number, registered(described, number - 1, registration))
+        for image, described, frames in over
+        for number in frames
+    ]
     if len(every) == 1 and (place is None or every[0][2] is None):
         return every[0][:2]
     closest: tuple[float, tuple[T, int]] | None = None

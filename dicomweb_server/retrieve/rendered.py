@@ -17,6 +17,7 @@ import orjson
 
 from dicomweb_server.dicom.dataset import Attributes
 from dicomweb_server.dicom.rendering import media
+from dicomweb_server.dicom.rendering.registration import SPATIAL_REGISTRATION
 from dicomweb_server.dicom.rendering.request import Rendering
 from dicomweb_server.dicom.syntaxes import OCTET_STREAM
 from dicomweb_server.model.errors import BackendFailed, NoRoom, NotAcceptable, NotFound, OutOfResources, Undecodable
@@ -140,11 +141,12 @@ class Rendered:
         Raises as ``picture`` does.
         """
         over = await self._superimposed(state) if state is not None and _blends(state) else []
+        registration = await self._registration(state) if over and state is not None else None
         start = 0
         while start < len(frames):
             some = frames[start : start + TOGETHER]
             if state is not None and _blends(state):
-                drawn = await self._blended(held, some, wanted, state, over)
+                drawn = await self._blended(held, some, wanted, state, over, registration)
             elif state is None:
                 drawn = await self.run(held, drawing.frames, some, wanted)
             else:
@@ -167,7 +169,9 @@ class Rendered:
         if state is None:
             return ""
         over = await self._superimposed(state) if _blends(state) else []
-        return " ".join((state.version.version, *(image.version.version for image, _, _ in over)))
+        registration = await self._registration(state) if over else None
+        others = [image for image, _, _ in over] + ([registration] if registration is not None else [])
+        return " ".join(each.version.version for each in (state, *others))
 
     async def _superimposed(self, state: Held) -> list[Shown[Held]]:
         named = await asyncio.to_thread(referenced.superimposed, state.key, await self._attributes(state.key))
@@ -175,6 +179,18 @@ class Rendered:
         if not found:
             raise NotAcceptable("none of the images that the presentation state lays over others is here")
         return found
+
+    async def _registration(self, state: Held) -> Held | None:
+        """The first spatial registration that a blending state names and that is here."""
+        named = await asyncio.to_thread(referenced.registrations, state.key, await self._attributes(state.key))
+        for key in named:
+            try:
+                held = await self.shelf.instance(key)
+            except NotFound:
+                continue
+            if held.version.sop_class == SPATIAL_REGISTRATION:
+                return held
+        return None
 
     async def _found(self, named: Mapping[InstanceKey, tuple[int, ...]]) -> list[Shown[Held]]:
         found: list[Shown[Held]] = []
@@ -197,16 +213,19 @@ class Rendered:
         wanted: Rendering,
         state: Held,
         over: Sequence[Shown[Held]],
+        registration: Held | None,
     ) -> list[bytes]:
         attributes = await self._attributes(held.key)
-        partners = [referenced.partner(attributes, number, over) for number in frames]
+        register = await self._attributes(registration.key) if registration is not None else None
+        partners = [referenced.partner(attributes, number, over, register) for number in frames]
         async with AsyncExitStack() as opened:
             by_state = await opened.enter_async_context(self._file(state))
+            by_registration = await opened.enter_async_context(self._file(registration)) if registration else ""
             others: list[tuple[str, int] | None] = []
             for other in partners:
                 path = await opened.enter_async_context(self._file(other[0])) if other is not None else ""
                 others.append((path, other[1]) if other is not None else None)
-            return await self.run(held, drawing.blended, frames, by_state, others, wanted)
+            return await self.run(held, drawing.blended, frames, by_state, others, wanted, by_registration)
 
     async def _attributes(self, key: InstanceKey) -> Attributes:
         def read() -> Attributes:

@@ -14,7 +14,7 @@ from pydicom.dataset import Dataset
 
 from tests import corpus
 from tests.web.retrieving import Door, door, instance_path, parts
-from tests.web.states import shown, state
+from tests.web.states import GREY, item, shown, state
 
 CT = "generated/ts/ct_evle.dcm"
 BLENDING = "1.2.840.10008.5.1.4.1.1.11.4"
@@ -162,3 +162,50 @@ async def test_what_is_not_here_cannot_be_blended(tmp_path: Path) -> None:
         take(held, image(3, OVER * 0, [1, 1, 0.5], 4.0))
         second = await held.get(f"{path}/rendered", "image/png", if_none_match=first.headers["etag"])
         assert second.status_code == 200, "another superimposed image is another picture"
+
+
+def registration(number: int, matrix: list[float], source: Dataset) -> Dataset:
+    """From where ``source`` is to the coordinates of the others."""
+    found = pydicom.dcmread(corpus.path(GREY))
+    found.SOPInstanceUID = found.file_meta.MediaStorageSOPInstanceUID = f"2.25.8200{number}"
+    found.SOPClassUID = found.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.66.1"
+    found.StudyInstanceUID, found.SeriesInstanceUID = LOW.StudyInstanceUID, "2.25.8299"
+    found.Modality, found.FrameOfReferenceUID = "REG", LOW.FrameOfReferenceUID
+    halves = [item(FrameOfReferenceTransformationMatrix=step) for step in (SHIFT, matrix)]
+    same = item(
+        FrameOfReferenceUID=LOW.FrameOfReferenceUID,
+        MatrixRegistrationSequence=[moving([item(FrameOfReferenceTransformationMatrix=np.eye(4).ravel().tolist())])],
+    )
+    other = item(FrameOfReferenceUID=source.FrameOfReferenceUID, MatrixRegistrationSequence=[moving(halves)])
+    found.RegistrationSequence = [same, other]
+    return found
+
+
+def moving(matrices: list[Dataset]) -> Dataset:
+    for each in matrices:
+        each.FrameOfReferenceTransformationMatrixType = "RIGID"
+    return item(MatrixSequence=matrices)
+
+
+SHIFT = [1, 0, 0, -51, 0, 1, 0, -99, 0, 0, 1, 6.5, 0, 0, 0, 1]
+TURN = [0, -1, 0, 1, 1, 0, 0, 1, 0, 0, 1, 0.5, 0, 0, 0, 1]
+"""First the corner of ``TURNED`` to the origin, then a quarter around the z axis and on to where ``NEAR`` is."""
+TURNED = image(8, OVER, [51, 99, -6.5], 4.0, FrameOfReferenceUID="2.25.82", ImageOrientationPatient=[0, -1, 0, 1, 0, 0])
+
+
+async def test_images_of_two_frames_of_reference_meet_by_their_registration(tmp_path: Path) -> None:
+    """Matrices are applied in the order of their items (PS3.3 C.20.2.1.1)"""
+    with door(tmp_path, CT) as held:
+        take(held, LOW)
+        take(held, TURNED)
+        register = registration(1, TURN, TURNED)
+        named = item(ReferencedSOPClassUID=register.SOPClassUID, ReferencedSOPInstanceUID=register.SOPInstanceUID)
+        series = item(SeriesInstanceUID=register.SeriesInstanceUID, ReferencedSOPSequence=[named])
+        reference = item(StudyInstanceUID=register.StudyInstanceUID, ReferencedSeriesSequence=[series])
+        path = blending(held, [LOW], [TURNED], ReferencedSpatialRegistrationSequence=[reference])
+        alone = await held.get(f"{path}/rendered", "image/png")
+        take(held, register)
+        answer = await held.get(f"{path}/rendered", "image/png", if_none_match=alone.headers["etag"])
+        assert answer.status_code == 200, "with its registration it is another picture"
+        wanted = mixed(grey(UNDER, 500, 1001), stretched(grey(OVER, 400, 801)))
+        assert np.abs(await shown(held, path) - wanted).max() <= 1.5

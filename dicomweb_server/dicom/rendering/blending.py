@@ -10,7 +10,8 @@ from dicomweb_server.dicom.pixels.arrays import Reals
 from dicomweb_server.dicom.pixels.decode import decode
 from dicomweb_server.dicom.rendering.palette import spread
 from dicomweb_server.dicom.rendering.picture import Subject
-from dicomweb_server.dicom.rendering.plane import plane_of
+from dicomweb_server.dicom.rendering.plane import Plane
+from dicomweb_server.dicom.rendering.registration import registered
 from dicomweb_server.dicom.rendering.request import Viewport
 from dicomweb_server.dicom.rendering.state import arranged, brightness
 from dicomweb_server.model.errors import Undecodable
@@ -33,8 +34,11 @@ def blended(
     over: tuple[bytes, Subject] | None,
     state: Attributes,
     viewport: Viewport | None = None,
+    registration: Attributes | None = None,
 ) -> Image.Image:
     """The underlying frame with the other over it where that has pixels, in the viewport.
+
+    ``registration``: a spatial registration of both.
 
     Raises Undecodable, for colour as well, and BadRequest for a picture larger than is drawn here.
     """
@@ -45,7 +49,8 @@ def blended(
     if over is not None:
         opacity = min(max(state.number(_OPACITY) or 0.0, 0.0), 1.0)
         above = _grey(*over, image_set(state, SUPERIMPOSED))
-        laid, inside = _laid(above, over[1], subject, (under.shape[0], under.shape[1]))
+        mine, other = (registered(each.attributes, each.number, registration) for each in (subject, over[1]))
+        laid, inside = _laid(above, over[1], mine, other, (under.shape[0], under.shape[1]))
         colours = spread(laid, state) / 255.0
         mixed = np.where(inside[..., None], colours * opacity + under * (1.0 - opacity), mixed)
     return arranged((mixed * 255 + 0.5).astype(np.uint8), subject, state, viewport)
@@ -62,12 +67,13 @@ def _no_others(_number: int) -> tuple[bytes, Subject]:
     raise Undecodable("blended images are not subtracted")
 
 
-def _laid(above: Reals, over: Subject, under: Subject, shape: tuple[int, int]) -> tuple[Reals, np.ndarray]:
+def _laid(
+    above: Reals, over: Subject, mine: Plane | None, other: Plane | None, shape: tuple[int, int]
+) -> tuple[Reals, np.ndarray]:
     """Brightness at each pixel of the underlying frame, and where there is any.
 
     By their planes in the patient, else stretched to the same size. Between pixels in proportion; bits by the nearest.
     """
-    mine, other = plane_of(under.attributes, under.number), plane_of(over.attributes, over.number)
     if mine is not None and other is not None and mine.reference == other.reference:
         down, across = mine.pixels_in(other, *shape)
     else:

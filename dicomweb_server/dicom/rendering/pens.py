@@ -118,7 +118,9 @@ class Pens:
 
     def _paste(self, paint: Paint, box: Box, covered: Image.Image) -> None:
         self._uses(paint.colour)
-        self.canvas.paste(paint.colour, box, covered.point([round(level * paint.opacity) for level in range(256)]))
+        if paint.opacity < 1:
+            covered = covered.point([round(level * paint.opacity) for level in range(256)])
+        self.canvas.paste(paint.colour, box, covered)
 
     def _box(self, points: Sequence[Point], margin: int) -> Box | None:
         """Around what is seen of the points; None where that is nothing."""

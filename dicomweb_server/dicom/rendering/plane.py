@@ -38,6 +38,15 @@ class Plane:
             return None
         return abs(float(np.dot(other.origin - self.origin, self.normal)))
 
+    def moved(self, matrix: Reals, reference: str) -> Plane:
+        """By an affine matrix of 4 x 4 into another frame of reference; where that flattens it, as it was."""
+        linear = matrix[:3, :3]
+        across, down = linear @ self.across, linear @ self.down
+        if not np.linalg.norm(np.cross(across, down)) > 0:
+            return self
+        thickness = self.thickness * float(np.linalg.norm(linear @ self.normal))
+        return Plane(reference, linear @ self.origin + matrix[:3, 3], across, down, thickness)
+
     def pixels_in(self, other: Plane, rows: int, columns: int) -> tuple[Reals, Reals]:
         """Row and column in ``other``, from 0 and with parts, of every pixel of this frame."""
         down, across = np.mgrid[0:rows, 0:columns].astype(np.float64)

@@ -42,10 +42,15 @@ def render_state(data: bytes, subject: Subject, state: Attributes, wanted: Rende
 
 
 def render_blended(
-    data: bytes, subject: Subject, over: tuple[bytes, Subject] | None, state: Attributes, wanted: Rendering
+    data: bytes,
+    subject: Subject,
+    over: tuple[bytes, Subject] | None,
+    state: Attributes,
+    wanted: Rendering,
+    registration: Attributes | None = None,
 ) -> bytes:
     """One frame with another over it, as a blending state has them (R-15)."""
-    image = blended(data, subject, over, state, None if wanted.region else wanted.viewport)
+    image = blended(data, subject, over, state, None if wanted.region else wanted.viewport, registration)
     return _file(_finished(image, subject, wanted), state.binary(_ICC), wanted)
 
 
