@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from dicomweb_server.dicom.rendering.inputs import BASE
+from dicomweb_server.dicom.rendering.layers import Layer
 from dicomweb_server.dicom.rendering.picture import Subject
 from dicomweb_server.dicom.rendering.render import render, render_animated, render_blended, render_state
 from dicomweb_server.dicom.rendering.request import Rendering
@@ -74,25 +76,28 @@ def draw_blended(
     path: str,
     frames: Sequence[int],
     state: str,
-    over: Sequence[tuple[str, int] | None],
+    others: Sequence[Sequence[tuple[int, str, int]]],
     wanted: Rendering,
-    registration: str = "",
+    registrations: Mapping[int, str],
 ) -> list[bytes]:
-    """Each frame with the one of ``over``, in a file of its own, laid over it as the blending state has them.
+    """Each frame blended with its ``others`` as the state has it: number of the input, file and frame of each.
 
-    ``registration``: the file of a spatial registration, if there is one. Of large images fewer.
+    ``registrations``: the files of those of the inputs. Of large images fewer.
     """
-    with ExitStack() as held:
-        under, shown_by = held.enter_context(_file(path)), held.enter_context(_file(state))
-        register = held.enter_context(_file(registration)).attributes if registration else None
+    with ExitStack() as opened:
+        under, shown_by = opened.enter_context(_file(path)), opened.enter_context(_file(state))
+        registers = {number: opened.enter_context(_file(file)).attributes for number, file in registrations.items()}
 
-        def drawn(number: int, other: tuple[str, int] | None) -> bytes:
-            with ExitStack() as opened:
-                above = opened.enter_context(_file(other[0])).frame(other[1]) if other is not None else None
-                data, subject = under.frame(number)
-                return render_blended(data, subject, above, shown_by.attributes, wanted, register)
+        def drawn(frame: int, beside: Sequence[tuple[int, str, int]]) -> bytes:
+            with ExitStack() as files:
+                layers = {
+                    number: Layer(*files.enter_context(_file(file)).frame(each), registers.get(number))
+                    for number, file, each in beside
+                }
+                base = Layer(*under.frame(frame), registers.get(BASE))
+                return render_blended(base, layers, shown_by.attributes, wanted)
 
-        return _bearable(map(drawn, frames, over))
+        return _bearable(map(drawn, frames, others))
 
 
 def _bearable(images: Iterator[bytes]) -> list[bytes]:

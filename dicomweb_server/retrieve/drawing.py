@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dicomweb_server.pool.base import image_done
@@ -33,13 +33,13 @@ def blended(
     path: str,
     numbers: Sequence[int],
     state: str,
-    over: Sequence[tuple[str, int] | None],
+    others: Sequence[Sequence[tuple[int, str, int]]],
     wanted: Rendering,
-    registration: str,
+    registrations: Mapping[int, str],
 ) -> list[bytes]:
     from dicomweb_server.dicom.drawing import draw_blended
 
-    return draw_blended(path, numbers, state, over, wanted, registration)
+    return draw_blended(path, numbers, state, others, wanted, registrations)
 
 
 def report(path: str, media_type: str) -> bytes:

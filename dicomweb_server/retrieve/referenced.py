@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import TypeVar
 
@@ -10,9 +11,10 @@ import numpy as np
 
 from dicomweb_server.dicom.dataset import Attributes
 from dicomweb_server.dicom.rendering.groups import of_frame
-from dicomweb_server.dicom.rendering.registration import registered
+from dicomweb_server.dicom.rendering.inputs import INPUT_NUMBER, SUPERIMPOSED, inputs_of, shape_giving
+from dicomweb_server.dicom.rendering.plane import Plane
 from dicomweb_server.model.errors import NotAcceptable
-from dicomweb_server.model.ids import InstanceKey, is_uid
+from dicomweb_server.model.ids import InstanceKey, SeriesKey, is_uid
 
 T = TypeVar("T")
 
@@ -41,15 +43,52 @@ def references(key: InstanceKey, state: Attributes) -> dict[InstanceKey, tuple[i
     return _once(chain(_named(key, state), _named(key, _image_set(state, "UNDERLYING"))))
 
 
-def superimposed(key: InstanceKey, state: Attributes) -> dict[InstanceKey, tuple[int, ...]]:
-    """Those that a blending state lays over the others. Raises NotAcceptable where they are too many."""
-    return _once(_named(key, _image_set(state, "SUPERIMPOSED")))
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Images that are blended with others, as a state names them."""
+
+    number: int = 0
+    images: Mapping[InstanceKey, tuple[int, ...]] = field(default_factory=dict)
+    series: SeriesKey | None = None
+    """All of it where no images are named."""
+    registrations: Sequence[InstanceKey] = ()
+    as_the_others: bool = False
+    """There is one registration for all."""
 
 
-def registrations(key: InstanceKey, state: Attributes) -> dict[InstanceKey, tuple[int, ...]]:
-    """The registrations a blending state names, to bring its images together (PS3.3 C.11.14)."""
-    places = [place for item in state.items("00700404") for place in (item, *item.items("00081115"))]
-    return _once(named for place in places for named in _of_series(key, place))
+def blended_inputs(key: InstanceKey, state: Attributes) -> list[Named]:
+    """What a state blends with the images that it is for. Raises NotAcceptable where that is too much."""
+    above = _image_set(state, "SUPERIMPOSED")
+    if above.data:
+        return [Named(SUPERIMPOSED, _once(_named(key, above)), as_the_others=True)]
+    shown = shape_giving(state)
+    return [_input(key, item) for item in inputs_of(state) if item.data is not shown.data]
+
+
+def shown_input(key: InstanceKey, state: Attributes) -> Named:
+    """The images that an advanced blending state is for: those whose geometry is displayed (PS3.3 C.11.33)."""
+    return _input(key, shape_giving(state))
+
+
+def own_registrations(key: InstanceKey, state: Attributes) -> list[InstanceKey]:
+    """The registrations that bring the images a blending state is for into place (PS3.3 C.11.14, C.11.33)."""
+    shown = shape_giving(state)
+    return _registrations(key, shown if shown.data else state)
+
+
+def _input(key: InstanceKey, item: Attributes) -> Named:
+    series = item.text("0020000E")
+    return Named(
+        item.whole(INPUT_NUMBER, 0),
+        _once(_of_series(key, item)),
+        SeriesKey(key.study, series, tenant=key.tenant) if is_uid(series) else None,
+        _registrations(key, item),
+    )
+
+
+def _registrations(key: InstanceKey, item: Attributes) -> list[InstanceKey]:
+    places = [place for each in item.items("00700404") for place in (each, *each.items("00081115"))]
+    return list(_once(named for place in places for named in _of_series(key, place)))
 
 
 def _once(named: Iterable[tuple[InstanceKey, tuple[int, ...]]]) -> dict[InstanceKey, tuple[int, ...]]:
@@ -83,24 +122,15 @@ def _of_series(key: InstanceKey, series: Attributes) -> Iterator[tuple[InstanceK
             yield InstanceKey(key.study, *uids, tenant=key.tenant), frames
 
 
-def partner(
-    attributes: Attributes, frame: int, over: Sequence[Shown[T]], registration: Attributes | None = None
-) -> tuple[T, int] | None:
+def partner(place: Plane | None, over: Sequence[tuple[T, int, Plane | None]]) -> tuple[T, int] | None:
     """The frame to lay over one: the closest that is parallel and no farther off than half of its thickness.
 
-    A frame that does not say where it lies takes the only other one, if there is no more than that. ``registration``: a
-    spatial registration of both.
+    A frame that does not say where it lies takes the only other one, if there is no more than that.
     """
-    place = registered(attributes, frame - 1, registration)
-    every = [
-        (image, number, registered(described, number - 1, registration))
-        for image, described, frames in over
-        for number in frames
-    ]
-    if len(every) == 1 and (place is None or every[0][2] is None):
-        return every[0][:2]
+    if len(over) == 1 and (place is None or over[0][2] is None):
+        return over[0][:2]
     closest: tuple[float, tuple[T, int]] | None = None
-    for image, number, plane in every:
+    for image, number, plane in over:
         apart = place.apart(plane) if place is not None and plane is not None else None
         if plane is None or apart is None or apart > plane.thickness / 2 + _TOLERANCE:
             continue

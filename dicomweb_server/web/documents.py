@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp
 
 from dicomweb_server.dicom.rendering import media
-from dicomweb_server.retrieve.rendered import Nature, nature_of
+from dicomweb_server.retrieve.nature import Nature, nature_of
 from dicomweb_server.retrieve.shelf import Held
 from dicomweb_server.web import address, body, caching, multipart, wado
 from dicomweb_server.web.body import Bytes, Piece

@@ -14,7 +14,8 @@ from dicomweb_server.dicom.rendering.media import IMAGES
 from dicomweb_server.dicom.rendering.request import Rendering
 from dicomweb_server.model.errors import DicomwebError, NotAcceptable, OutOfResources
 from dicomweb_server.model.ids import InstanceKey
-from dicomweb_server.retrieve.rendered import Nature, every_frame, middle_frame, nature_of
+from dicomweb_server.retrieve.nature import Nature, every_frame, middle_frame, nature_of
+from dicomweb_server.retrieve.presented import By
 from dicomweb_server.retrieve.shelf import Held
 from dicomweb_server.web import (
     address,
@@ -42,7 +43,7 @@ class Item:
     held: Held
     media_type: str
     frames: Sequence[int] = ()
-    state: Held | None = None
+    by: By | None = None
     """The presentation state that it is shown by."""
 
 
@@ -110,14 +111,15 @@ async def _by_state(request: Request, state: Held, wanted: Accepted) -> ASGIApp:
     if form is None:
         raise _refused(IMAGES, several)
     drawing, unknown = rendered_request.rendering(request, form.media_type)
+    by = await services_of(request).rendered.by(state)
     missing = shown.named - len(shown.images)
     short = f"{missing} of {shown.named} images that the presentation state refers to are not here" if missing else ""
     more = warnings(request, unknown, short)
     if form.multipart:
-        items = [Item(held, form.media_type, numbers, state) for held, numbers in shown.images]
+        items = [Item(held, form.media_type, numbers, by) for held, numbers in shown.images]
         return await _parts(request, items, more=more)
     held, numbers = shown.images[0]
-    return await one_image(request, held, numbers, drawing, state=state, more=more)
+    return await one_image(request, held, numbers, drawing, by=by, more=more)
 
 
 async def _images(request: Request, held: Held, numbers: Sequence[int], form: Form) -> ASGIApp:
@@ -133,16 +135,16 @@ async def one_image(
     numbers: Sequence[int],
     wanted: Rendering,
     *,
-    state: Held | None = None,
+    by: By | None = None,
     more: Headers | None = None,
 ) -> ASGIApp:
     """One file: an image, or an animation of several frames."""
-    shown_by = await services_of(request).rendered.shown_by(state)
+    shown_by = by.versions if by is not None else ""
     representation = f"{held.version.version}/rendered/{media.REVISION}/{numbers}/{wanted.spelled}/{shown_by}"
     etag = f'"{multipart.boundary_of(representation)[:32]}"'
     if caching.is_known(request, etag):
         return body.not_modified(etag, caching.REVALIDATE)
-    drawn = await piece(partial(services_of(request).rendered.picture, held, numbers, wanted, state=state))
+    drawn = await piece(partial(services_of(request).rendered.picture, held, numbers, wanted, by=by))
     return body.answer(request, [drawn], content_type=wanted.media_type, etag=etag, cache=caching.REVALIDATE, more=more)
 
 
@@ -166,7 +168,8 @@ async def _parts(request: Request, items: Sequence[Item], *, more: Headers) -> A
     """Drawn as they are reached; the first at once, so that nothing to show is an error and no empty body."""
     base = address.public_base(request)
     query = request.scope["query_string"].decode("latin-1")
-    shown_by = await services_of(request).rendered.shown_by(items[0].state)
+    first_by = items[0].by
+    shown_by = first_by.versions if first_by is not None else ""
     named = (f"{item.held.version.version}:{item.media_type}:{item.frames}:{shown_by}" for item in items)
     boundary = multipart.boundary_of(" ".join((str(media.REVISION), base, query, *named)))
     etag = f'"{boundary[:32]}"'
@@ -218,7 +221,7 @@ async def _pictures(
         yield await documents.part(request, item.held, item.media_type, f"{where}/rendered")
         return
     wanted, _ = rendered_request.rendering(request, item.media_type)
-    async for number, image in services.rendered.images(item.held, item.frames, wanted, state=item.state):
+    async for number, image in services.rendered.images(item.held, item.frames, wanted, by=item.by):
         yield item.media_type, f"{where}/frames/{number}/rendered", image
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from dicomweb_server.dicom.rendering.media import IMAGES, REPORTS
-from dicomweb_server.retrieve.rendered import DOCUMENTS, Nature, nature_of
+from dicomweb_server.retrieve.nature import DOCUMENTS, Nature, nature_of
 from dicomweb_server.retrieve.shelf import Held
 from dicomweb_server.web.accept import MULTIPART, Accepted
 

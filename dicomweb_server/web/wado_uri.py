@@ -20,7 +20,8 @@ from dicomweb_server.dicom.rendering.request import (
 from dicomweb_server.dicom.syntaxes import EXPLICIT_LE
 from dicomweb_server.model.errors import BadRequest, Forbidden, NotAcceptable
 from dicomweb_server.model.ids import InstanceKey, is_uid, uid
-from dicomweb_server.retrieve.rendered import Nature, every_frame, middle_frame, nature_of
+from dicomweb_server.retrieve.nature import Nature, every_frame, middle_frame, nature_of
+from dicomweb_server.retrieve.presented import By
 from dicomweb_server.retrieve.shelf import Held
 from dicomweb_server.web import caching, documents, instances, params, rendered, rendered_request, rendered_types
 from dicomweb_server.web.accept import DICOM, Accepted, Range
@@ -71,15 +72,13 @@ async def retrieve(request: Request) -> ASGIApp:
         raise NotAcceptable("the object cannot be given in any accepted form", available=(DICOM, *offered))
     if nature_of(held) is not Nature.IMAGE:
         return await documents.answer(request, held, rendered_types.Form(form.media_type, False))
-    state = await _state(request, given, key)
+    by = await _state(request, given, key)
     wanted, unknown = _rendering(given, form.media_type)
     frames = _frames(given, held, form.media_type)
-    return await rendered.one_image(
-        request, held, frames, wanted, state=state, more=rendered.warnings(request, unknown)
-    )
+    return await rendered.one_image(request, held, frames, wanted, by=by, more=rendered.warnings(request, unknown))
 
 
-async def _state(request: Request, given: Given, key: InstanceKey) -> Held | None:
+async def _state(request: Request, given: Given, key: InstanceKey) -> By | None:
     """The presentation state to show the image by, of the same study."""
     if "presentationUID" not in given:
         return None
@@ -87,7 +86,7 @@ async def _state(request: Request, given: Given, key: InstanceKey) -> Held | Non
     state = await services_of(request).shelf.instance(InstanceKey(key.study, series, instance))
     if nature_of(state) is not Nature.STATE:
         raise BadRequest("presentationUID names no presentation state that is drawn here")
-    return state
+    return await services_of(request).rendered.by(state)
 
 
 def _given(request: Request) -> Given:

@@ -109,7 +109,7 @@ def _range(cells: Cells, subject: Subject) -> tuple[float, float]:
     if fraction:
         return 0.0, fraction
     counted = cells[np.isfinite(cells)] if cells.dtype.kind == "f" else cells
-    ends = _padding(subject)
+    ends = padding(subject)
     if ends and counted.size:
         values = counted.astype(np.float64)
         kept = counted[(values < ends[0]) | (values > ends[1])]
@@ -117,7 +117,7 @@ def _range(cells: Cells, subject: Subject) -> tuple[float, float]:
     return (float(counted.min()), float(counted.max())) if counted.size else (0.0, 1.0)
 
 
-def _padding(subject: Subject) -> list[float]:
+def padding(subject: Subject) -> list[float]:
     """The lowest and the highest stored value that is padding, written as SS or, of signed cells too, as US."""
     found = [subject.attributes.number(tag) for tag in (_PADDING, _PADDING_LIMIT)]
     ends = [end for end in found if end is not None]

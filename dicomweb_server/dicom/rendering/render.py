@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from PIL import Image
 
 from dicomweb_server.dicom.dataset import Attributes
 from dicomweb_server.dicom.pixels.decode import decode
+from dicomweb_server.dicom.rendering.advanced import blended_with_all
 from dicomweb_server.dicom.rendering.annotate import annotated
 from dicomweb_server.dicom.rendering.blending import blended
 from dicomweb_server.dicom.rendering.formats import animated, written
+from dicomweb_server.dicom.rendering.inputs import inputs_of
+from dicomweb_server.dicom.rendering.layers import Layer
 from dicomweb_server.dicom.rendering.media import HOLD_PROFILE
 from dicomweb_server.dicom.rendering.pace import milliseconds
 from dicomweb_server.dicom.rendering.picture import Subject, picture
@@ -41,17 +44,11 @@ def render_state(data: bytes, subject: Subject, state: Attributes, wanted: Rende
     return _file(_finished(image, subject, wanted), profile_in(state, subject, data), wanted)
 
 
-def render_blended(
-    data: bytes,
-    subject: Subject,
-    over: tuple[bytes, Subject] | None,
-    state: Attributes,
-    wanted: Rendering,
-    registration: Attributes | None = None,
-) -> bytes:
-    """One frame with another over it, as a blending state has them (R-15)."""
-    image = blended(data, subject, over, state, None if wanted.region else wanted.viewport, registration)
-    return _file(_finished(image, subject, wanted), state.binary(_ICC), wanted)
+def render_blended(base: Layer, others: Mapping[int, Layer], state: Attributes, wanted: Rendering) -> bytes:
+    """One frame blended with others, by the numbers of their inputs, as a blending state has them (R-15)."""
+    how = blended_with_all if inputs_of(state) else blended
+    image = how(base, others, state, None if wanted.region else wanted.viewport)
+    return _file(_finished(image, base.subject, wanted), state.binary(_ICC), wanted)
 
 
 def _finished(image: Image.Image, subject: Subject, wanted: Rendering) -> Image.Image:

@@ -70,13 +70,17 @@ def brightness(decoded: Frame, subject: Subject, state: Attributes, frame: Frame
 
     def values_of(number: int) -> Reals:
         other, described = frame(number)
-        return _stage(state, described)(_stored(decode(other, described.facts), described))
+        return modal(decode(other, described.facts), described, state)
 
-    modality = _stage(state, subject)
-    values = modality(_stored(decoded, subject))
+    modality, values = _stage(state, subject), modal(decoded, subject, state)
     left = subtracted(values, subject, state, values_of)
     voi = voi_of(for_frame(state.items(_VOI), subject), 0, signed=modality.below_zero or left is not values)
     return np.nan_to_num((voi or _identity(modality, subject, left, differs=left is not values))(left), nan=0.0)
+
+
+def modal(decoded: Frame, subject: Subject, state: Attributes) -> Reals:
+    """Grey cells through the modality stage of ``state``."""
+    return _stage(state, subject)(significant(decoded.cells, subject.facts).astype(np.float64))
 
 
 def _stage(state: Attributes, subject: Subject) -> Modality:
@@ -86,10 +90,6 @@ def _stage(state: Attributes, subject: Subject) -> Modality:
         return Modality(lut=logarithm)
     own = for_frame(state.items(_VARIABLE), subject) if _VARIABLE in state else state
     return modality_of(own, 0, signed=subject.facts.signed)
-
-
-def _stored(decoded: Frame, subject: Subject) -> Reals:
-    return significant(decoded.cells, subject.facts).astype(np.float64)
 
 
 def _identity(modality: Modality, subject: Subject, values: Reals, *, differs: bool) -> Voi:
