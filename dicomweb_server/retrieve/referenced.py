@@ -19,11 +19,15 @@ from dicomweb_server.model.ids import InstanceKey, SeriesKey, is_uid
 T = TypeVar("T")
 
 _CONTENT, _INDEX = "00209111", "00209157"
-_PLACE, _POSITION = "00209113", "00200032"
-_ORIENTED, _ORIENTATION = "00209116", "00200037"
+_PATIENT = "00209113", "00200032", "00209116", "00200037"
+_VOLUME = "0020930E", "00209301", "0020930F", "00209302"
+"""Functional groups and attributes of position and orientation."""
 
 MOST_REFERRED = 4096
 """Images of one presentation state."""
+
+_Axis = tuple[str, str, np.ndarray]
+"""Functional group and attribute of the position that counts, and along which direction."""
 
 _TOLERANCE = 0.01
 """Millimetres that positions are written to."""
@@ -142,23 +146,24 @@ def partner(place: Plane | None, over: Sequence[tuple[T, int, Plane | None]]) ->
 def in_order(found: Sequence[Shown[T]]) -> list[tuple[T, Sequence[int]]]:
     """Frames of an image by their dimension index values, else by position; images by that of their first frame.
 
-    Positions count along the normal of the first image. What lacks them stays in the order of reference.
+    Positions count along the normal of the first image, in the patient or else in its volume. What lacks them stays in
+    the order of reference.
     """
-    normal = _normal(found[0][1], found[0][2][0]) if found else None
-    ordered = [(image, attributes, _frames(attributes, frames, normal)) for image, attributes, frames in found]
-    places = [_along(attributes, frames[0], normal) for _, attributes, frames in ordered]
+    axis = _axis(found[0][1], found[0][2][0]) if found else None
+    ordered = [(image, attributes, _frames(attributes, frames, axis)) for image, attributes, frames in found]
+    places = [_along(attributes, frames[0], axis) for _, attributes, frames in ordered]
     if None not in places:
         ordered = [ordered[at] for at in sorted(range(len(ordered)), key=lambda at: places[at] or 0.0)]
     return [(image, frames) for image, _, frames in ordered]
 
 
-def _frames(attributes: Attributes, frames: Sequence[int], normal: np.ndarray | None) -> Sequence[int]:
+def _frames(attributes: Attributes, frames: Sequence[int], axis: _Axis | None) -> Sequence[int]:
     if len(frames) > _MOST_ORDERED:
         return frames
     indexes = {frame: _at(attributes, frame, _CONTENT).numbers(_INDEX) for frame in frames}
     if all(indexes.values()):
         return tuple(sorted(frames, key=lambda frame: indexes[frame]))
-    places = {frame: _along(attributes, frame, normal) for frame in frames}
+    places = {frame: _along(attributes, frame, axis) for frame in frames}
     return frames if None in places.values() else tuple(sorted(frames, key=lambda frame: places[frame] or 0.0))
 
 
@@ -166,11 +171,17 @@ def _at(attributes: Attributes, frame: int, macro: str) -> Attributes:
     return of_frame(attributes, frame - 1, macro) or attributes
 
 
-def _normal(attributes: Attributes, frame: int) -> np.ndarray | None:
-    directions = _at(attributes, frame, _ORIENTED).numbers(_ORIENTATION)
-    return np.cross(directions[:3], directions[3:]) if len(directions) == 6 else None
+def _axis(attributes: Attributes, frame: int) -> _Axis | None:
+    for place, position, oriented, orientation in (_PATIENT, _VOLUME):
+        directions = _at(attributes, frame, oriented).numbers(orientation)
+        if len(directions) == 6:
+            return place, position, np.cross(directions[:3], directions[3:])
+    return None
 
 
-def _along(attributes: Attributes, frame: int, normal: np.ndarray | None) -> float | None:
-    position = _at(attributes, frame, _PLACE).numbers(_POSITION)
-    return float(np.dot(position, normal)) if normal is not None and len(position) == 3 else None
+def _along(attributes: Attributes, frame: int, axis: _Axis | None) -> float | None:
+    if axis is None:
+        return None
+    place, attribute, normal = axis
+    position = _at(attributes, frame, place).numbers(attribute)
+    return float(np.dot(position, normal)) if len(position) == 3 else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -148,23 +148,34 @@ async def test_images_come_by_their_position_and_not_as_they_are_named(tmp_path:
         ]
 
 
-async def test_frames_come_by_their_dimensions(tmp_path: Path) -> None:
-    """R-15"""
+def by_dimensions(number: int) -> Dataset:
+    return item(FrameContentSequence=[item(DimensionIndexValues=[1, 9 - number])])
+
+
+def by_volume(number: int) -> Dataset:
+    return item(
+        PlanePositionVolumeSequence=[item(ImagePositionVolume=[0.0, 0.0, -float(number)])],
+        PlaneOrientationVolumeSequence=[item(ImageOrientationVolume=[1.0, 0.0, 0.0, 0.0, 1.0, 0.0])],
+    )
+
+
+@pytest.mark.parametrize("described", [by_dimensions, by_volume])
+async def test_frames_come_by_their_dimensions(tmp_path: Path, described: Callable[[int], Dataset]) -> None:
+    """R-15; or by their place in the volume where they have neither those nor one in the patient"""
     enhanced = "generated/mod/enhanced_mr_9frames.dcm"
     with door(tmp_path, enhanced) as held:
         image = pydicom.dcmread(corpus.path(enhanced))
-        for number, group in enumerate(image.PerFrameFunctionalGroupsSequence):
-            content = Dataset()
-            content.DimensionIndexValues = [1, 9 - number]
-            group.FrameContentSequence = [content]
+        image.PerFrameFunctionalGroupsSequence = [described(number) for number in range(9)]
+        del image.SharedFunctionalGroupsSequence
         buffer = io.BytesIO()
         image.save_as(buffer)
         held.held.take_bytes(buffer.getvalue())
-        named, series = Dataset(), Dataset()
-        named.ReferencedSOPClassUID, named.ReferencedSOPInstanceUID = image.SOPClassUID, image.SOPInstanceUID
-        named.ReferencedFrameNumber = [2, 9, 4]
-        series.SeriesInstanceUID, series.ReferencedImageSequence = image.SeriesInstanceUID, [named]
-        path = state(held, 17, StudyInstanceUID=image.StudyInstanceUID, ReferencedSeriesSequence=[series])
+        path = state(
+            held,
+            17,
+            StudyInstanceUID=image.StudyInstanceUID,
+            ReferencedSeriesSequence=referring(image, 2, 9, 4),
+        )
         answer = await held.get(f"{path}/rendered", 'multipart/related; type="image/png"')
         found = [part.headers["Content-Location"] for part in parts(answer)]
         assert [place.partition("/frames/")[2] for place in found] == ["9/rendered", "4/rendered", "2/rendered"]

@@ -21,8 +21,10 @@ from dicomweb_server.dicom.rendering.profiles import profile_of
 from dicomweb_server.dicom.rendering.request import Profile
 from tests import corpus
 from tests.web.retrieving import Door, door, instance_path
+from tests.web.states import item, referring, state
 
 CT, PALETTE = "generated/ts/ct_evle.dcm", "generated/pi/palette_8bit.dcm"
+COLOUR_STATE = "1.2.840.10008.5.1.4.1.1.11.2"
 ADOBE = profile_of(Profile.ADOBE)
 RED = Image.new("RGB", (32, 16), (200, 30, 30))
 
@@ -108,9 +110,7 @@ async def test_what_the_data_set_says_comes_before_what_the_frame_carries(held: 
 async def test_a_frame_has_the_profile_of_its_optical_path(held: Door) -> None:
     paths = []
     for name, icc in (("1", profile_of(Profile.ROMM)), ("2", ADOBE)):
-        item = Dataset()
-        item.OpticalPathIdentifier, item.ICCProfile = name, icc
-        paths.append(item)
+        paths.append(item(OpticalPathIdentifier=name, ICCProfile=icc))
     used, groups = Dataset(), Dataset()
     used.OpticalPathIdentifier = "2"
     groups.OpticalPathIdentificationSequence = [used]
@@ -123,6 +123,19 @@ async def test_a_frame_has_the_profile_of_its_optical_path(held: Door) -> None:
         SharedFunctionalGroupsSequence=Sequence([groups]),
     )
     assert await profile(held, path) == ADOBE
+
+
+async def test_the_profile_of_a_presentation_state_stands_in_place_of_the_image_s(held: Door) -> None:
+    """R-15; the image's own is kept where a colour state has none"""
+    mine = profile_of(Profile.ROMM)
+    coloured = state(held, 2500, of="generated/mod/pr_pseudocolor.dcm", ICCProfile=ADOBE)
+    assert await profile(held, coloured) == ADOBE
+    *_, instance = stored(held, 8, RED.tobytes(), ExplicitVRLittleEndian, ICCProfile=mine).split("/")
+    series = referring(item(SOPClassUID="1.2.3", SOPInstanceUID=instance, SeriesInstanceUID=held.keys[CT].series))
+    own = state(held, 2501, of_class=COLOUR_STATE, ReferencedSeriesSequence=series, DisplayedAreaSelectionSequence=[])
+    assert await profile(held, own) == mine
+    named = {"ReferencedSeriesSequence": series, "DisplayedAreaSelectionSequence": [], "ICCProfile": ADOBE}
+    assert await profile(held, state(held, 2502, of_class=COLOUR_STATE, **named)) == ADOBE
 
 
 @pytest.mark.parametrize("media_type", ["image/jp2", "image/jph"])

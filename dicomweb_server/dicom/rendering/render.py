@@ -41,7 +41,8 @@ def render(data: bytes, subject: Subject, wanted: Rendering) -> bytes:
 def render_state(data: bytes, subject: Subject, state: Attributes, wanted: Rendering, frame: FrameOf) -> bytes:
     """One frame through a presentation state, scaled into the viewport (R-15). ``frame`` finds others of the image."""
     image = shown(data, subject, state, frame, None if wanted.region else wanted.viewport)
-    return _file(_finished(image, subject, wanted), profile_in(state, subject, data), wanted)
+    own = state.binary(_ICC) or profile_in(subject.attributes, subject, data)
+    return _file(_finished(image, subject, wanted), own, wanted)
 
 
 def render_blended(base: Layer, others: Mapping[int, Layer], state: Attributes, wanted: Rendering) -> bytes:
