@@ -10,7 +10,7 @@ import orjson
 
 from dicomweb_server.dicom.dataset import Attributes
 from dicomweb_server.dicom.rendering.inputs import BASE
-from dicomweb_server.dicom.rendering.plane import Plane
+from dicomweb_server.dicom.rendering.plane import Plane, Planes
 from dicomweb_server.dicom.rendering.registration import SPATIAL_REGISTRATION, registered
 from dicomweb_server.model.errors import NotAcceptable, NotFound
 from dicomweb_server.model.ids import InstanceKey
@@ -18,6 +18,10 @@ from dicomweb_server.retrieve import referenced
 from dicomweb_server.retrieve.nature import ADVANCED_BLENDING, BLENDING, Nature, every_frame, nature_of
 from dicomweb_server.retrieve.referenced import Shown
 from dicomweb_server.retrieve.shelf import Held, Shelf
+
+MOST_BLENDED = 16384
+"""Frames of all inputs of a blending state, those it is for not counted."""
+_ENOUGH = MOST_BLENDED + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +39,17 @@ class Input:
     """Frames that are blended with others."""
 
     number: int
-    frames: Sequence[tuple[Held, int, Plane | None]]
+    frames: Sequence[tuple[Held, int]]
+    planes: Planes | None
+    """Of the frames; None where none of them says where it lies. If any does, the others are left out."""
     registration: Held | None = None
+
+    def partner(self, place: Plane | None) -> tuple[Held, int] | None:
+        """The frame to lay beside one that lies there; without a place, the only one if there is no more than that."""
+        if place is None or self.planes is None:
+            return self.frames[0] if len(self.frames) == 1 else None
+        closest = self.planes.closest(place)
+        return self.frames[closest] if closest is not None else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +64,7 @@ class By:
     @property
     def versions(self) -> str:
         """The same as long as nothing of it changes."""
-        images = dict.fromkeys(held.version.version for each in self.inputs for held, _, _ in each.frames)
+        images = dict.fromkeys(held.version.version for each in self.inputs for held, _ in each.frames)
         registrations = (each.version.version for each in self.registrations().values())
         return " ".join((self.state.version.version, *images, *registrations))
 
@@ -84,9 +97,11 @@ class References:
             return By(state)
         attributes = await self._attributes(state.key)
         own = await self._registration(referenced.own_registrations(state.key, attributes))
-        inputs = []
+        inputs: list[Input] = []
         for each in await asyncio.to_thread(referenced.blended_inputs, state.key, attributes):
             inputs.append(await self._input(each, own if each.as_the_others else None))
+            if sum(len(found.frames) for found in inputs) > MOST_BLENDED:
+                raise NotAcceptable(f"no more than {MOST_BLENDED} frames are blended with others")
         if not any(each.frames for each in inputs):
             raise NotAcceptable("none of the images that the presentation state blends with others is here")
         return By(state, inputs, own)
@@ -100,7 +115,7 @@ class References:
             found: list[list[tuple[int, Held, int]]] = []
             for frame in frames:
                 place = registered(attributes, frame - 1, register)
-                pairs = ((each.number, referenced.partner(place, each.frames)) for each in by.inputs)
+                pairs = ((each.number, each.partner(place)) for each in by.inputs)
                 found.append([(number, *other) for number, other in pairs if other is not None])
             return found
 
@@ -111,15 +126,18 @@ class References:
         register = registration[1] if registration is not None else None
         images = await self._found(await self._whole(named))
 
-        def placed() -> list[tuple[Held, int, Plane | None]]:
-            return [
-                (held, frame, registered(attributes, frame - 1, register))
-                for held, attributes, frames in images
-                for frame in frames[: referenced.MOST_REFERRED]
-            ]
+        def placed() -> Input:
+            found = [(held, attributes, frame) for held, attributes, frames in images for frame in frames[:_ENOUGH]]
+            planes = [registered(attributes, frame - 1, register) for _, attributes, frame in found[:_ENOUGH]]
+            located = [place for place, plane in enumerate(planes) if plane is not None]
+            return Input(
+                named.number,
+                [(found[place][0], found[place][2]) for place in located or range(len(found))],
+                Planes([plane for plane in planes if plane is not None]) if located else None,
+                registration[0] if registration is not None else None,
+            )
 
-        found = await asyncio.to_thread(placed)
-        return Input(named.number, found, registration[0] if registration is not None else None)
+        return await asyncio.to_thread(placed)
 
     async def _whole(self, named: referenced.Named) -> Mapping[InstanceKey, tuple[int, ...]]:
         """The images of an input; all of its series where it names none. Raises NotAcceptable for too many."""

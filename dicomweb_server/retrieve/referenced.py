@@ -12,7 +12,6 @@ import numpy as np
 from dicomweb_server.dicom.dataset import Attributes
 from dicomweb_server.dicom.rendering.groups import of_frame
 from dicomweb_server.dicom.rendering.inputs import INPUT_NUMBER, SUPERIMPOSED, inputs_of, shape_giving
-from dicomweb_server.dicom.rendering.plane import Plane
 from dicomweb_server.model.errors import NotAcceptable
 from dicomweb_server.model.ids import InstanceKey, SeriesKey, is_uid
 
@@ -28,9 +27,6 @@ MOST_REFERRED = 4096
 
 _Axis = tuple[str, str, np.ndarray]
 """Functional group and attribute of the position that counts, and along which direction."""
-
-_TOLERANCE = 0.01
-"""Millimetres that positions are written to."""
 
 _MOST_ORDERED = 65536
 """Frames of one image; more of them than any image has stay as they are."""
@@ -124,23 +120,6 @@ def _of_series(key: InstanceKey, series: Attributes) -> Iterator[tuple[InstanceK
         if all(map(is_uid, uids)):
             frames = tuple(int(number) for number in image.numbers("00081160"))
             yield InstanceKey(key.study, *uids, tenant=key.tenant), frames
-
-
-def partner(place: Plane | None, over: Sequence[tuple[T, int, Plane | None]]) -> tuple[T, int] | None:
-    """The frame to lay over one: the closest that is parallel and no farther off than half of its thickness.
-
-    A frame that does not say where it lies takes the only other one, if there is no more than that.
-    """
-    if len(over) == 1 and (place is None or over[0][2] is None):
-        return over[0][:2]
-    closest: tuple[float, tuple[T, int]] | None = None
-    for image, number, plane in over:
-        apart = place.apart(plane) if place is not None and plane is not None else None
-        if plane is None or apart is None or apart > plane.thickness / 2 + _TOLERANCE:
-            continue
-        if closest is None or apart < closest[0]:
-            closest = apart, (image, number)
-    return closest[1] if closest is not None else None
 
 
 def in_order(found: Sequence[Shown[T]]) -> list[tuple[T, Sequence[int]]]:

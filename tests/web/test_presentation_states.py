@@ -67,22 +67,6 @@ async def test_the_displayed_area_is_cut_out_then_turned_and_flipped(held: Door)
     assert np.abs(found - np.rot90(cut, -1)[:, ::-1]).max() <= 1
 
 
-async def test_outside_of_a_round_shutter_is_its_grey(held: Door) -> None:
-    found = await shown(
-        held,
-        state(
-            held,
-            6,
-            ShutterShape="CIRCULAR",
-            CenterOfCircularShutter=[60, 70],
-            RadiusOfCircularShutter=20,
-            ShutterPresentationValue=0x8000,
-        ),
-    )
-    assert found[0, 0] == found[59, 69 + 21] == found[59 - 21, 69] == 0x80
-    assert abs(found[59, 69] - windowed()[59, 69]) <= 1
-
-
 BITS = np.indices((6, 10)).sum(axis=0) % 3 == 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,8 @@ _ORIENTED, _ORIENTATION = "00209116", "00200037"
 _MEASURES, _SPACING, _THICKNESS = "00289110", "00280030", "00180050"
 _FRAME_OF_REFERENCE = "00200052"
 _PARALLEL = 0.999
+_TOLERANCE = 0.01
+"""Millimetres that positions are written to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +34,6 @@ class Plane:
     def normal(self) -> Reals:
         found = np.cross(self.across, self.down)
         return found / np.linalg.norm(found)
-
-    def apart(self, other: Plane) -> float | None:
-        """How far the other is off along the normal; None where they are not parallel in one frame of reference."""
-        if self.reference != other.reference or abs(float(np.dot(self.normal, other.normal))) < _PARALLEL:
-            return None
-        return abs(float(np.dot(other.origin - self.origin, self.normal)))
 
     def moved(self, matrix: Reals, reference: str) -> Plane:
         """By an affine matrix of 4 x 4 into another frame of reference; where that flattens it, as it was."""
@@ -57,6 +54,25 @@ class Plane:
             start, by_row, by_column = (float(np.dot(part, step)) for part in (offset, self.down, self.across))
             found.append(start + down * by_row + across * by_column)
         return found[0], found[1]
+
+
+class Planes:
+    """Many planes, to be looked through at once."""
+
+    def __init__(self, planes: Sequence[Plane]) -> None:
+        self._references = np.array([plane.reference for plane in planes], object)
+        self._origins = np.array([plane.origin for plane in planes]).reshape(-1, 3)
+        self._normals = np.array([plane.normal for plane in planes]).reshape(-1, 3)
+        self._reaches = np.array([plane.thickness for plane in planes]) / 2 + _TOLERANCE
+
+    def closest(self, place: Plane) -> int | None:
+        """Which is the least off along the normal of those parallel, in its frame of reference, and no farther off than
+        half of its own thickness."""
+        normal = place.normal
+        apart = np.abs((self._origins - place.origin) @ normal)
+        fitting = (self._references == place.reference) & (np.abs(self._normals @ normal) >= _PARALLEL)
+        fitting &= apart <= self._reaches
+        return int(np.argmin(np.where(fitting, apart, np.inf))) if fitting.any() else None
 
 
 def plane_of(attributes: Attributes, frame: int) -> Plane | None:
