@@ -112,6 +112,25 @@ async def test_a_point_that_is_no_number_is_left_out_and_moves_no_other(held: Do
     assert np.array_equal(await shown(held, dented), await shown(held, straight))
 
 
+async def test_a_shadow_far_away_is_not_seen(held: Door) -> None:
+    """It was an internal error: a library draws no letters so far off."""
+    style = item(ShadowStyle="NORMAL", ShadowOffsetX=1e30, ShadowOffsetY=-1e30, ShadowOpacity=1.0)
+    bare = item(ShadowStyle="OFF")
+    pictures = []
+    for each in (style, bare):
+        text = item(
+            UnformattedTextValue="x",
+            BoundingBoxAnnotationUnits="PIXEL",
+            BoundingBoxTopLeftHandCorner=[1.0, 1.0],
+            BoundingBoxBottomRightHandCorner=[9.0, 9.0],
+            TextStyleSequence=[each],
+        )
+        layer = item(GraphicLayer="L1", TextObjectSequence=[text])
+        drawn = state(held, next(NEXT), GraphicAnnotationSequence=[layer], without_graphics=False)
+        pictures.append(await shown(held, drawn))
+    assert np.array_equal(pictures[0], pictures[1])
+
+
 @pytest.mark.parametrize(
     "much",
     [

@@ -30,6 +30,8 @@ _TEXT_COLOUR, _HORIZONTAL, _VERTICAL, _UNDERLINED = "00700241", "00700242", "007
 _LAYERS, _LAYER, _ORDER = "00700060", "00700002", "00700062"
 _LAYER_GREY, _LAYER_COLOUR = "00700066", "00700401"
 THICKEST = 64
+_FARTHEST = 1024.0
+"""Pixels that a shadow may be beside what it belongs to."""
 _PATTERN_SIDE = 32
 _USUAL_DASHES = 10.0, ((0.0, 6.0),)
 
@@ -122,8 +124,8 @@ def _shadow(style: Attributes) -> Shadow | None:
     if kind not in {"NORMAL", "OUTLINED"} or opacity == 0:
         return None
     paint = Paint(srgb(style.numbers(_SHADOW_COLOUR)) or (0, 0, 0), opacity)
-    offset = style.number(_SHADOW_ACROSS) or 0.0, style.number(_SHADOW_DOWN) or 0.0
-    return Shadow(paint, offset, kind == "OUTLINED")
+    across, down = (min(max(style.number(tag) or 0.0, -_FARTHEST), _FARTHEST) for tag in (_SHADOW_ACROSS, _SHADOW_DOWN))
+    return Shadow(paint, (across, down), kind == "OUTLINED")
 
 
 def _share(style: Attributes, tag: str) -> float:
