@@ -14,6 +14,7 @@ from dicomweb_server.dicom.rendering.media import IMAGES, REPORTS
 from dicomweb_server.dicom.syntaxes import MEDIA_TYPES, SYNTAXES, TARGETS
 from dicomweb_server.dimse import contexts, statuses
 from dicomweb_server.model.query import Level
+from dicomweb_server.retrieve.nature import STATES
 from dicomweb_server.retrieve.thumbnails import LARGEST, SIDE
 from dicomweb_server.settings import Settings
 from dicomweb_server.web import datasets, problems
@@ -78,6 +79,8 @@ DELETE answers 405 unless `http.allow_delete` is set. `OPTIONS {DEFAULTS.http.ro
 
 Without a transfer syntax named, pixels and instances leave as Explicit VR Little Endian; `transfer-syntax=*` gives
 what is stored. Lossy forms are made only where they are named.
+
+Presentation states are rendered as the images they refer to, shown by them (docs/pixels.md): {_uids(STATES)}.
 
 A thumbnail is at most {SIDE} pixels a side, or fits the viewport asked for, of 1 to {LARGEST} a side. A series is
 shown by the middle one of its images, a study by the series with most images; what has no picture by an icon.

@@ -13,7 +13,7 @@ _REPORTS = _STORAGE + "88."
 _KEY_OBJECTS = _REPORTS + "59"
 """A list of images for programs, with no text to read (R-16)."""
 BLENDING, ADVANCED_BLENDING = _STORAGE + "11.4", _STORAGE + "11.8"
-_STATES = {*(f"{_STORAGE}11.{kind}" for kind in (1, 2, 3, 5, 12)), BLENDING, ADVANCED_BLENDING}
+STATES = {*(f"{_STORAGE}11.{kind}" for kind in (1, 2, 3, 5, 12)), BLENDING, ADVANCED_BLENDING}
 """Grayscale, colour, pseudo-colour, angiography, variable modality LUT, blending; volumetric ones are not drawn."""
 DOCUMENTS = {
     _STORAGE + "104.1": "application/pdf",
@@ -46,7 +46,7 @@ def nature_of(held: Held) -> Nature:
         return Nature.DOCUMENT
     if sop_class.startswith(_REPORTS) and sop_class != _KEY_OBJECTS:
         return Nature.REPORT
-    return Nature.STATE if sop_class in _STATES else Nature.NOTHING
+    return Nature.STATE if sop_class in STATES else Nature.NOTHING
 
 
 def every_frame(held: Held) -> Sequence[int]:
