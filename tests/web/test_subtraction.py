@@ -142,19 +142,18 @@ async def test_a_shutter_of_angiography_is_that_of_its_frames(cine: tuple[Door, 
     assert np.abs(found[:, 2:] - windowed(own - FRAMES[0])[:, 2:]).max() <= 1
 
 
-async def test_what_is_subtracted_is_logarithmic_to_the_intensity(cine: tuple[Door, Dataset]) -> None:
-    """Each frame by its own table, the mask's too (PS3.4 N.2.5)"""
+@pytest.mark.parametrize("in_mask", [False, True])
+async def test_what_is_subtracted_is_logarithmic_to_the_intensity(cine: tuple[Door, Dataset], in_mask: bool) -> None:
+    """Each frame by its own table, the mask's too (PS3.4 N.2.5), wherever in the module they stand"""
     logs = np.rint(np.log2(np.arange(1000) + 1) * 100)
     tables = [table(logs, 0, 12), table(logs[::-1], 0, 12)]
     for lut, frames in zip(tables, ([1, 2, 5, 6], [3, 4]), strict=True):
         lut.LUTFrameRange, lut.LUTFunction = frames, "TO_LOG"
-    found, own = await seen(
-        cine,
-        4,
-        item(MaskOperation="AVG_SUB", MaskFrameNumbers=[1]),
-        of_class=XA_STATE,
-        PixelIntensityRelationshipLUTSequence=tables,
-    )
+    mask = item(MaskOperation="AVG_SUB", MaskFrameNumbers=[1])
+    if in_mask:
+        mask.PixelIntensityRelationshipLUTSequence = tables
+    beside = {} if in_mask else {"PixelIntensityRelationshipLUTSequence": tables}
+    found, own = await seen(cine, 4, mask, of_class=XA_STATE, **beside)
     assert np.abs(found - windowed(logs[::-1][own] - logs[FRAMES[0]])).max() <= 1
 
 

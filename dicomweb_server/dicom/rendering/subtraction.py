@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import chain
 
 import numpy as np
 
@@ -53,7 +54,8 @@ def subtracted(values: Reals, subject: Subject, state: Attributes, values_of: Ca
 
 def intensity_lut(state: Attributes, subject: Subject) -> Lut | None:
     """The table that makes values of a frame logarithmic to the intensity, where it has one (PS3.4 N.2.5)."""
-    found = next((item for item in state.items(_LUTS) if _is_for(item, _LUT_RANGE, subject)), None)
+    beside = (item for mask in state.items(_MASKS) if concerns(mask, subject) for item in mask.items(_LUTS))
+    found = next((item for item in chain(state.items(_LUTS), beside) if _is_for(item, _LUT_RANGE, subject)), None)
     return lut_of(found, signed=subject.facts.signed) if found is not None else None
 
 
