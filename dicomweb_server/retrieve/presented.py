@@ -16,7 +16,7 @@ from dicomweb_server.model.errors import NotAcceptable, NotFound
 from dicomweb_server.model.ids import InstanceKey
 from dicomweb_server.retrieve import referenced
 from dicomweb_server.retrieve.nature import ADVANCED_BLENDING, BLENDING, Nature, every_frame, nature_of
-from dicomweb_server.retrieve.referenced import Shown
+from dicomweb_server.retrieve.referenced import Shown, Wanted
 from dicomweb_server.retrieve.shelf import Held, Shelf
 
 MOST_BLENDED = 16384
@@ -81,7 +81,7 @@ class References:
     async def presented(self, state: Held) -> Presented:
         """What is here of what a state is for. Raises NotAcceptable where nothing is."""
         attributes = await self._attributes(state.key)
-        named: Mapping[InstanceKey, tuple[int, ...]]
+        named: Mapping[InstanceKey, Wanted]
         if state.version.sop_class == ADVANCED_BLENDING:
             named = await self._whole(referenced.shown_input(state.key, attributes))
         else:
@@ -139,14 +139,14 @@ class References:
 
         return await asyncio.to_thread(placed)
 
-    async def _whole(self, named: referenced.Named) -> Mapping[InstanceKey, tuple[int, ...]]:
+    async def _whole(self, named: referenced.Named) -> Mapping[InstanceKey, Wanted]:
         """The images of an input; all of its series where it names none. Raises NotAcceptable for too many."""
         if named.images or named.series is None:
             return named.images
         held = await self.shelf.instances(named.series)
         if len(held) > referenced.MOST_REFERRED:
             raise NotAcceptable(f"presentation states of more than {referenced.MOST_REFERRED} images are not drawn")
-        return {each.key: () for each in held}
+        return {each.key: Wanted() for each in held}
 
     async def _registration(self, named: Sequence[InstanceKey]) -> tuple[Held, Attributes] | None:
         """The first spatial registration of them that is here."""
@@ -159,18 +159,18 @@ class References:
                 return held, await self._attributes(key)
         return None
 
-    async def _found(self, named: Mapping[InstanceKey, tuple[int, ...]]) -> list[Shown[Held]]:
+    async def _found(self, named: Mapping[InstanceKey, Wanted]) -> list[Shown[Held]]:
         found: list[Shown[Held]] = []
-        for key, numbers in named.items():
+        for key, wanted in named.items():
             try:
                 held = await self.shelf.instance(key)
             except NotFound:
                 continue
             if nature_of(held) is Nature.IMAGE:
-                frames = every_frame(held)
-                wanted = tuple(number for number in numbers if number in frames) if numbers else frames
-                if wanted:
-                    found.append((held, await self._attributes(key), wanted))
+                attributes = await self._attributes(key)
+                frames = wanted.of(attributes, every_frame(held))
+                if frames:
+                    found.append((held, attributes, frames))
         return found
 
     async def _attributes(self, key: InstanceKey) -> Attributes:

@@ -18,6 +18,7 @@ from dicomweb_server.model.ids import InstanceKey, SeriesKey, is_uid
 T = TypeVar("T")
 
 _CONTENT, _INDEX = "00209111", "00209157"
+_SEGMENT_OF_FRAME, _SEGMENT = "0062000A", "0062000B"
 _PATIENT = "00209113", "00200032", "00209116", "00200037"
 _VOLUME = "0020930E", "00209301", "0020930F", "00209302"
 """Functional groups and attributes of position and orientation."""
@@ -35,7 +36,26 @@ Shown = tuple[T, Attributes, Sequence[int]]
 """An image, what it says of itself, and its frames that are referred to."""
 
 
-def references(key: InstanceKey, state: Attributes) -> dict[InstanceKey, tuple[int, ...]]:
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a state refers to of an image: all of it where nothing is named."""
+
+    frames: tuple[int, ...] = ()
+    segments: tuple[int, ...] = ()
+
+    def of(self, attributes: Attributes, every: Sequence[int]) -> Sequence[int]:
+        """The frames that are meant, of all that the image has."""
+        frames = tuple(number for number in self.frames if number in every) if self.frames else every
+        if not self.segments:
+            return frames
+        return tuple(
+            frame
+            for frame in frames[:_MOST_ORDERED]
+            if _at(attributes, frame, _SEGMENT_OF_FRAME).whole(_SEGMENT, 0) in self.segments
+        )
+
+
+def references(key: InstanceKey, state: Attributes) -> dict[InstanceKey, Wanted]:
     """Every image that a state names, with the frames it names of it; of a blending state the underlying ones.
 
     Raises NotAcceptable where they are too many.
@@ -48,7 +68,7 @@ class Named:
     """Images that are blended with others, as a state names them."""
 
     number: int = 0
-    images: Mapping[InstanceKey, tuple[int, ...]] = field(default_factory=dict)
+    images: Mapping[InstanceKey, Wanted] = field(default_factory=dict)
     series: SeriesKey | None = None
     """All of it where no images are named."""
     registrations: Sequence[InstanceKey] = ()
@@ -91,17 +111,22 @@ def _registrations(key: InstanceKey, item: Attributes) -> list[InstanceKey]:
     return list(_once(named for place in places for named in _of_series(key, place)))
 
 
-def _once(named: Iterable[tuple[InstanceKey, tuple[int, ...]]]) -> dict[InstanceKey, tuple[int, ...]]:
-    """Each image once, in the order of first mention; without frames where it is named as a whole."""
-    found: dict[InstanceKey, dict[int, None]] = {}
+def _once(named: Iterable[tuple[InstanceKey, Wanted]]) -> dict[InstanceKey, Wanted]:
+    """Each image once, in the order of first mention; all of it where it is named as a whole."""
+    found: dict[InstanceKey, tuple[dict[int, None], dict[int, None]]] = {}
     whole = set()
-    for image, frames in named:
-        found.setdefault(image, {}).update(dict.fromkeys(frames))
-        if not frames:
+    for image, wanted in named:
+        frames, segments = found.setdefault(image, ({}, {}))
+        frames.update(dict.fromkeys(wanted.frames))
+        segments.update(dict.fromkeys(wanted.segments))
+        if wanted == Wanted():
             whole.add(image)
     if len(found) > MOST_REFERRED:
         raise NotAcceptable(f"presentation states of more than {MOST_REFERRED} images are not drawn")
-    return {image: () if image in whole else tuple(frames) for image, frames in found.items()}
+    return {
+        image: Wanted() if image in whole else Wanted(tuple(frames), tuple(segments))
+        for image, (frames, segments) in found.items()
+    }
 
 
 def _image_set(state: Attributes, position: str) -> Attributes:
@@ -109,17 +134,17 @@ def _image_set(state: Attributes, position: str) -> Attributes:
     return next((item for item in state.items("00700402") if item.text("00700405") == position), Attributes({}))
 
 
-def _named(key: InstanceKey, state: Attributes) -> Iterator[tuple[InstanceKey, tuple[int, ...]]]:
+def _named(key: InstanceKey, state: Attributes) -> Iterator[tuple[InstanceKey, Wanted]]:
     for series in state.items("00081115"):
         yield from _of_series(key, series)
 
 
-def _of_series(key: InstanceKey, series: Attributes) -> Iterator[tuple[InstanceKey, tuple[int, ...]]]:
+def _of_series(key: InstanceKey, series: Attributes) -> Iterator[tuple[InstanceKey, Wanted]]:
     for image in series.items("00081140") + series.items("00081199"):
         uids = series.text("0020000E"), image.text("00081155")
         if all(map(is_uid, uids)):
-            frames = tuple(int(number) for number in image.numbers("00081160"))
-            yield InstanceKey(key.study, *uids, tenant=key.tenant), frames
+            frames, segments = (tuple(map(int, image.numbers(tag))) for tag in ("00081160", _SEGMENT))
+            yield InstanceKey(key.study, *uids, tenant=key.tenant), Wanted(frames, segments)
 
 
 def in_order(found: Sequence[Shown[T]]) -> list[tuple[T, Sequence[int]]]:

@@ -73,7 +73,7 @@ def side(position: str, window: tuple[int, int], images: list[Dataset]) -> Datas
 
 def blending(held: Door, under: list[Dataset], over: list[Dataset], **more: Any) -> str:
     """Windows of 0 to 1000 and 0 to 800, and a palette from green to red."""
-    sets = [side("SUPERIMPOSED", (400, 801), over), side("UNDERLYING", (500, 1001), under)]
+    sets = more.pop("sets", [side("SUPERIMPOSED", (400, 801), over), side("UNDERLYING", (500, 1001), under)])
     palette = Dataset()
     ramp = np.arange(256) * 257
     for place, values in enumerate((ramp, ramp[::-1], ramp * 0), start=1):
@@ -208,4 +208,41 @@ async def test_images_of_two_frames_of_reference_meet_by_their_registration(tmp_
         answer = await held.get(f"{path}/rendered", "image/png", if_none_match=alone.headers["etag"])
         assert answer.status_code == 200, "with its registration it is another picture"
         wanted = mixed(grey(UNDER, 500, 1001), stretched(grey(OVER, 400, 801)))
+        assert np.abs(await shown(held, path) - wanted).max() <= 1.5
+
+
+SEGMENTS = np.random.default_rng(6).integers(0, 2, (2, 10, 12))
+SEGMENTED = "generated/mod/seg_binary.dcm"
+
+
+def segmentation() -> Dataset:
+    """Two segments of one bit a pixel in the place of ``LOW``, a frame for each."""
+    found = pydicom.dcmread(corpus.path(SEGMENTED))
+    found.SOPInstanceUID = found.file_meta.MediaStorageSOPInstanceUID = "2.25.81009"
+    found.StudyInstanceUID, found.FrameOfReferenceUID = LOW.StudyInstanceUID, LOW.FrameOfReferenceUID
+    found.NumberOfFrames, found.Rows, found.Columns = SEGMENTS.shape
+    found.PixelData = np.packbits(SEGMENTS.ravel(), bitorder="little").tobytes()
+    found.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].PixelSpacing = [2.0, 2.0]
+    found.PerFrameFunctionalGroupsSequence = [
+        item(
+            PlanePositionSequence=[item(ImagePositionPatient=[0.0, 0.0, 0.0])],
+            SegmentIdentificationSequence=[item(ReferencedSegmentNumber=number)],
+        )
+        for number in (1, 2)
+    ]
+    return found
+
+
+@pytest.mark.parametrize("segment", [1, 2])
+async def test_the_segment_that_is_named_is_laid_over(tmp_path: Path, segment: int) -> None:
+    """PS3.3 C.11.14.1.1"""
+    with door(tmp_path, CT) as held:
+        masks = segmentation()
+        take(held, LOW)
+        take(held, masks)
+        above = side("SUPERIMPOSED", (1, 1), [masks])
+        above.SoftcopyVOILUTSequence = []
+        above.ReferencedSeriesSequence[0].ReferencedImageSequence[0].ReferencedSegmentNumber = segment
+        path = blending(held, [LOW], [masks], sets=[above, side("UNDERLYING", (500, 1001), [LOW])])
+        wanted = mixed(grey(UNDER, 500, 1001), SEGMENTS[segment - 1].astype(float))
         assert np.abs(await shown(held, path) - wanted).max() <= 1.5
