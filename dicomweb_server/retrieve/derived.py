@@ -133,7 +133,7 @@ class Derived:
     def _entries(self) -> Iterator[tuple[float, int, Path]]:
         """All but the drafts that are being written; older ones were left behind by a crash."""
         begun = time.time() - _DRAFT_SECONDS
-        for path in self._folder.glob("*/*"):
+        for path in self._folder.glob("??/*"):
             with contextlib.suppress(FileNotFoundError):
                 facts = path.stat()
                 if not path.suffix or facts.st_mtime < begun:
@@ -141,9 +141,7 @@ class Derived:
 
     def _path(self, key: str) -> Path:
         name = hashlib.sha256(key.encode()).hexdigest()
-        # Sixteen folders, older versions had 256: each is new once, which took a quarter of a millisecond of the first
-        # pictures of a server
-        return Path(f"{self._below}{name[:1]}/{name}")
+        return Path(f"{self._below}{name[:2]}/{name}")
 
 
 def _put(draft: Path, path: Path) -> int:

@@ -33,7 +33,7 @@ def left_behind(draft: Path, modified: float) -> None:
 
 
 def files(folder: Path) -> list[Path]:
-    return list(folder.glob("*/*"))
+    return list(folder.glob("??/*"))
 
 
 async def test_it_is_made_once_and_read_again(tmp_path: Path) -> None:
