@@ -18,8 +18,12 @@ class Pool(Protocol):
         """Run a picklable function in a pool process and return what it returns.
 
         A DicomwebError it raises comes through. Raises BackendFailed when the process was killed for its time or
-        memory, or died, the pool being whole again at once; OutOfResources when too many wait already, or it waited
-        too long. A call that takes long may be ended and begun anew: what it writes, it writes from the start.
+        memory, or died, the pool being whole again at once; it passes where somebody else ended the process.
+        OutOfResources when too many wait already, or it waited too long. A call that takes long may be ended and begun
+        anew: what it writes, it writes from the start.
+
+        A call on a file that hung or broke its process is answered so again for a while, whoever makes it: the same
+        function with the same positional arguments. What does not matter to that belongs into keyword arguments.
         """
 
     def run_blocking(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:

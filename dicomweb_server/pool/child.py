@@ -35,10 +35,12 @@ class Answer:
     error: tuple[type[DicomwebError], tuple[Any, ...], dict[str, Any]] | None = None
     last: bool = False
     """The process has ended, or ends after this: its memory cannot be trusted any more."""
+    lasting: bool = False
+    """The same call would end in the same way, and as late."""
 
     @classmethod
-    def failed(cls, text: str) -> Answer:
-        return cls(error=(BackendFailed, (text,), {"passing": False}), last=True)
+    def failed(cls, text: str, *, passing: bool = False, lasting: bool = False) -> Answer:
+        return cls(error=(BackendFailed, (text,), {"passing": passing}), last=True, lasting=lasting)
 
     @classmethod
     def of_error(cls, error: DicomwebError) -> Answer:

@@ -36,17 +36,33 @@ class Call:
         given = self.work[1]
         return given[0] if given and isinstance(given[0], str) else None
 
+    @property
+    def gist(self) -> tuple[str, str]:
+        """What is done and to what; keyword arguments only say what becomes of it."""
+        work, given, _ = self.work
+        return work.__qualname__, repr(given)
+
 
 class Lane:
     """At most ``width`` calls are attended at once, the others wait their turn, for ``wait_seconds`` or little more.
 
     ``begin`` is called with each when its turn has come, by whoever made room for it, and must not take long: the call
-    is attended ``in_thread``, or elsewhere until somebody says ``leave``.
+    is attended ``in_thread``, or elsewhere until somebody says ``leave``. ``is_moot`` is asked before: whether the call was
+    answered by now, or went elsewhere.
     """
 
-    def __init__(self, name: str, width: int, begin: Callable[[Call], None], *, wait_seconds: float) -> None:
+    def __init__(
+        self,
+        name: str,
+        width: int,
+        begin: Callable[[Call], None],
+        is_moot: Callable[[Call], bool],
+        *,
+        wait_seconds: float,
+    ) -> None:
         self._width = width
         self._begin = begin
+        self._is_moot = is_moot
         self._wait_seconds = wait_seconds
         self._lock = threading.Lock()
         self._waiting: Fair[Call] = Fair()
@@ -95,7 +111,7 @@ class Lane:
         try:
             self._threads.submit(run)
         except RuntimeError:
-            self.refuse(call, BackendFailed("the pool is closed"))
+            self.refuse(call, closed())
 
     def refuse(self, call: Call, error: Exception) -> None:
         call.answer.set_exception(error)
@@ -112,7 +128,7 @@ class Lane:
                 with self._lock:
                     call = self._waiting.take()
                 if call.answer.running() or call.answer.set_running_or_notify_cancel():
-                    call.answer.set_exception(BackendFailed("the pool is closed"))
+                    call.answer.set_exception(closed())
         self._threads.shutdown(wait=True)
 
     def _begin_from(self, call: Call | None) -> None:
@@ -139,4 +155,8 @@ class Lane:
         if call.worker is None and time.monotonic() - call.entered > self._wait_seconds:
             call.answer.set_exception(OutOfResources("too many pictures are being made"))
             return False
-        return True
+        return call.worker is not None or not self._is_moot(call)
+
+
+def closed() -> BackendFailed:
+    return BackendFailed("the pool is closed", passing=True)

@@ -20,11 +20,12 @@ from collections.abc import Callable, Sequence
 from multiprocessing import get_context
 from typing import Any, ParamSpec, TypeVar, cast
 
-from dicomweb_server.model.errors import BackendFailed, OutOfResources
+from dicomweb_server.model.errors import OutOfResources
 from dicomweb_server.pool.base import CALLER, Pool
+from dicomweb_server.pool.broken import Broken
 from dicomweb_server.pool.child import Answer
 from dicomweb_server.pool.inloop import InLoop
-from dicomweb_server.pool.lane import Call, Lane
+from dicomweb_server.pool.lane import Call, Lane, closed
 from dicomweb_server.pool.worker import Context, HasLeft, Worker
 
 P = ParamSpec("P")
@@ -33,6 +34,8 @@ R = TypeVar("R")
 MOST_WAITING = 512
 """Calls of requests that may wait for a process: what comes then is told to come again (H-25)."""
 PATIENCE_SECONDS = 1.0
+BROKEN_SECONDS = 300.0
+"""For how long a call is not tried again that hung or broke its process."""
 _LOOK_SECONDS = 0.1
 _SUSPECTS = 1024
 
@@ -57,6 +60,7 @@ class ProcessPool:
         preload: Sequence[str] = (),
         most_waiting: int = MOST_WAITING,
         patience: float = PATIENCE_SECONDS,
+        broken_seconds: float = BROKEN_SECONDS,
     ) -> None:
         self._context = cast(Context, get_context(method))
         if method == "forkserver" and preload:
@@ -70,11 +74,12 @@ class ProcessPool:
         self._idle: list[Worker] = []
         self._all: set[Worker] = set()
         self._suspects: OrderedDict[str, None] = OrderedDict()
+        self._broken = Broken(seconds=broken_seconds)
         self._closed = False
         self._most_waiting = most_waiting + processes
         self._waiting = 0
-        self._quick = Lane("quick", processes, self._begin, wait_seconds=2 * seconds)
-        self._slow = Lane("slow", processes, self._begin_slow, wait_seconds=2 * seconds)
+        self._quick = Lane("quick", processes, self._begin, self._is_known_or_slow, wait_seconds=2 * seconds)
+        self._slow = Lane("slow", processes, self._begin_slow, self._is_known, wait_seconds=2 * seconds)
         self._in_loop = InLoop(self._patience, self._settle_here, self._hand_over, self._again, self._quick.refuse)
 
     async def run(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
@@ -92,7 +97,7 @@ class ProcessPool:
         return cast(R, self._entered((work, args, kwargs)).answer.result().result())
 
     def close(self) -> None:
-        """Kill what runs; a call on its way raises BackendFailed."""
+        """Kill what runs; a call on its way raises BackendFailed, which passes."""
         with self._lock:
             self._closed = True
             workers = list(self._all)
@@ -111,7 +116,9 @@ class ProcessPool:
     def _entered(self, work: tuple[Any, ...], loop: asyncio.AbstractEventLoop | None = None) -> Call:
         call = Call(cast(Any, work), CALLER.get(), loop)
         if self._closed:
-            raise BackendFailed("the pool is closed")
+            raise closed()
+        if self._is_known(call):
+            return call
         lane = self._slow if call.about in self._suspects else self._quick
         lane.put(call)
         return call
@@ -190,9 +197,9 @@ class ProcessPool:
         assert worker is not None
         now = time.monotonic()
         if now - worker.image_begun >= self._seconds:
-            return Answer.failed(f"killed after {self._seconds:g} seconds of work on one image")
+            return Answer.failed(f"killed after {self._seconds:g} seconds of work on one image", lasting=True)
         if now - worker.begun >= self._longest_seconds:
-            return Answer.failed(f"killed after {self._longest_seconds:g} seconds of work on many images")
+            return Answer.failed(f"killed after {self._longest_seconds:g} seconds of work on many images", lasting=True)
         return worker.answer(_LOOK_SECONDS)
 
     def _settle(self, call: Call, answer: Answer) -> None:
@@ -201,7 +208,25 @@ class ProcessPool:
             self._give_back(worker)
         else:
             self._drop(call)
+        if answer.lasting:
+            self._broken.add(call, answer)
         call.answer.set_result(answer)
+
+    def _is_known(self, call: Call) -> bool:
+        """Whether it is answered by what came of the same call before."""
+        answer = self._broken.answer(call)
+        if answer is not None:
+            call.answer.set_result(answer)
+        return answer is not None
+
+    def _is_known_or_slow(self, call: Call) -> bool:
+        """The same, or it was found to be slow while it waited: then it goes on waiting among its like."""
+        if self._is_known(call):
+            return True
+        slow = call.about in self._suspects
+        if slow:
+            self._slow.put(call)
+        return slow
 
     def _suspect(self, call: Call) -> None:
         if call.about is not None:
@@ -218,7 +243,7 @@ class ProcessPool:
     def _take(self) -> Worker:
         with self._lock:
             if self._closed:
-                raise BackendFailed("the pool is closed")
+                raise closed()
         idle = self._idle_one()
         if idle is not None:
             return idle

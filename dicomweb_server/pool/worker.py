@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import signal
 import time
 from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
@@ -15,6 +16,8 @@ from dicomweb_server.pool.messages import Messages
 Context = ForkServerContext | SpawnContext
 
 _SETTLE_SECONDS = 5.0
+_BY_OTHERS = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT})
+"""Nothing that a decoder does to itself: the kernel is short of memory, or somebody ends a service."""
 
 
 class HasLeft(Exception):
@@ -67,7 +70,8 @@ class Worker:
             code = self._process.exitcode
             if code == LEFT:
                 raise HasLeft from None
-            return Answer.failed(f"a decoder process died ({_cause(code)})")
+            ended = code is not None and -code in _BY_OTHERS
+            return Answer.failed(f"a decoder process died ({_cause(code)})", passing=ended, lasting=not ended)
 
     def answer_at_once(self) -> Answer | None:
         """What came of the work, if it is there. Raises HasLeft when the process is gone, for whatever reason."""

@@ -1,8 +1,8 @@
 """What needs the pixels of a stored instance: its picture. Then it is ready.
 
 An instance whose pixels cannot be decoded is ready too, with its icon: it can be searched and retrieved, and the reason
-stands in its row. Only what breaks the decoder process itself is tried again and given up as a dead letter: it may have
-been killed for something else.
+stands in its row. Only what breaks the decoder process itself becomes a dead letter: at once, or after its tries where
+somebody else may have ended the process.
 
 Whatever happens to the instance meanwhile, rows are moved by the version that was drawn, and what was made of one that
 has left goes with it.
@@ -55,7 +55,7 @@ class Preprocess:
             pictures = self.pool.run_blocking(draw_all, [path for _, path in files])
         except BackendFailed as error:
             if len(versions) == 1:
-                return {versions[0].key: Failed(_passing(error))}
+                return {versions[0].key: Failed(error)}
             # One of them broke the process: alone, the others pass.
             return {key: result for version in versions for key, result in self._some([version]).items()}
         for (version, _), picture in zip(files, pictures, strict=True):
@@ -101,7 +101,3 @@ class Preprocess:
             self.objects.replace(layout.thumbnail(version.key, version.version), jpeg, durable=False)
         except DicomwebError as error:
             log.warning("the thumbnail of instance %s was not kept: %s", version.key.instance, error)
-
-
-def _passing(error: BackendFailed) -> BackendFailed:
-    return error if error.passing else BackendFailed(str(error), passing=True)

@@ -1,4 +1,7 @@
-"""What is sent to the pool for a picture. Decoders are loaded there only: the sender needs the names alone."""
+"""What is sent to the pool for a picture. Decoders are loaded there only: the sender needs the names alone.
+
+What may make a decoder fail is positional: the pool remembers for a while that such a call broke a process.
+"""
 
 from __future__ import annotations
 
@@ -11,19 +14,19 @@ if TYPE_CHECKING:
     from dicomweb_server.dicom.rendering.request import Rendering
 
 
-def frames(path: str, numbers: Sequence[int], wanted: Rendering) -> list[bytes]:
+def frames(path: str, numbers: Sequence[int], *, wanted: Rendering) -> list[bytes]:
     from dicomweb_server.dicom.drawing import draw_frames
 
     return draw_frames(path, numbers, wanted)
 
 
-def animation(path: str, numbers: Sequence[int], wanted: Rendering) -> bytes:
+def animation(path: str, numbers: Sequence[int], *, wanted: Rendering) -> bytes:
     from dicomweb_server.dicom.drawing import draw_animation
 
     return draw_animation(path, numbers, wanted)
 
 
-def states(path: str, numbers: Sequence[int], state: str, wanted: Rendering) -> list[bytes]:
+def states(path: str, numbers: Sequence[int], state: str, *, wanted: Rendering) -> list[bytes]:
     from dicomweb_server.dicom.drawing import draw_states
 
     return draw_states(path, numbers, state, wanted)
@@ -34,8 +37,9 @@ def blended(
     numbers: Sequence[int],
     state: str,
     others: Sequence[Sequence[tuple[int, str, int]]],
-    wanted: Rendering,
     registrations: Mapping[int, str],
+    *,
+    wanted: Rendering,
 ) -> list[bytes]:
     from dicomweb_server.dicom.drawing import draw_blended
 
@@ -54,7 +58,7 @@ def thumbnail(path: str, frame: int | None) -> bytes:
     return draw_thumbnail(path, frame)
 
 
-def fitted_thumbnail(path: str, frame: int | None, width: int, height: int, media_type: str) -> bytes:
+def fitted_thumbnail(path: str, frame: int | None, *, width: int, height: int, media_type: str) -> bytes:
     """A thumbnail scaled to fit a box."""
     from dicomweb_server.dicom.drawing import draw_thumbnail
     from dicomweb_server.dicom.thumbnail import fitted
@@ -76,9 +80,9 @@ def transcoded(path: str, numbers: Sequence[int], syntax: str) -> list[bytes]:
     return [frame.data for frame in transcode_frames(path, numbers, syntax)]
 
 
-def saved(path: str, draft: str, work: Callable[..., list[bytes]], *args: Any) -> None:
+def saved(path: str, work: Callable[..., list[bytes]], *args: Any, draft: str, **dressed: Any) -> None:
     """What ``work`` makes of one frame, written to ``draft``: it may be larger than the sender wants to hold."""
-    (made,) = work(path, *args)
+    (made,) = work(path, *args, **dressed)
     with open(draft, "wb") as out:
         out.write(made)
 
@@ -90,7 +94,7 @@ def kept(path: str, numbers: Sequence[int]) -> list[bytes]:
     return frames_as_stored(path, numbers)
 
 
-def instance(path: str, draft: str, syntax: str) -> None:
+def instance(path: str, syntax: str, *, draft: str) -> None:
     """The whole file in another transfer syntax, written to ``draft``."""
     from dicomweb_server.dicom.drawing import transcode_file
 

@@ -59,7 +59,7 @@ class Rendered:
 
     async def _fill(self, held: Held, frames: Sequence[int], wanted: Rendering, by: By | None, draft: Path) -> None:
         if by is None and len(frames) == 1:
-            await self.run(held, drawing.saved, str(draft), drawing.frames, frames, wanted)
+            await self.run(held, drawing.saved, drawing.frames, frames, draft=str(draft), wanted=wanted)
         else:
             await asyncio.to_thread(draft.write_bytes, await self._drawn(held, frames, wanted, by))
 
@@ -80,12 +80,12 @@ class Rendered:
         while start < len(frames):
             some = frames[start : start + TOGETHER]
             if by is None:
-                drawn = await self.run(held, drawing.frames, some, wanted)
+                drawn = await self.run(held, drawing.frames, some, wanted=wanted)
             elif by.inputs:
                 drawn = await self._blended(held, some, wanted, by)
             else:
                 async with self._file(by.state) as path:
-                    drawn = await self.run(held, drawing.states, some, path, wanted)
+                    drawn = await self.run(held, drawing.states, some, path, wanted=wanted)
             for pair in zip(some, drawn, strict=False):
                 yield pair
             start += len(drawn)
@@ -108,26 +108,31 @@ class Rendered:
             by_state = await path(by.state)
             registrations = {number: await path(each) for number, each in by.registrations().items()}
             others = [[(number, await path(other), frame) for number, other, frame in each] for each in partners]
-            return await self.run(held, drawing.blended, frames, by_state, others, wanted, registrations)
+            return await self.run(held, drawing.blended, frames, by_state, others, registrations, wanted=wanted)
 
     async def animation(self, held: Held, frames: Sequence[int], wanted: Rendering) -> bytes:
         """The frames as one animated GIF. Raises NotAcceptable where they are more than anybody watches."""
         if len(frames) > MOST_ANIMATED:
             raise NotAcceptable(f"an animation has at most {MOST_ANIMATED} frames")
-        return await self.run(held, drawing.animation, frames, wanted)
+        return await self.run(held, drawing.animation, frames, wanted=wanted)
 
     async def report(self, held: Held, media_type: str) -> bytes:
         """A structured report as text, UTF-8. Raises NotAcceptable where it has no content tree."""
         return await self.run(held, drawing.report, media_type)
 
     async def run(self, held: Held, work: Callable[Concatenate[str, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """``work`` on the instance's file in the pool; what kills the decoder counts as undecodable."""
+        """``work`` on the instance's file in the pool; what kills the decoder counts as undecodable.
+
+        Raises OutOfResources where somebody else ended it.
+        """
         try:
             async with self._file(held) as path:
                 return await self.pool.run(work, path, *args, **kwargs)
         except OutOfResources:
             raise
         except BackendFailed as error:
+            if error.passing:
+                raise OutOfResources(f"instance {held.key.instance} cannot be drawn just now: {error}") from error
             raise Undecodable(f"instance {held.key.instance} cannot be drawn: {error}") from error
 
     @asynccontextmanager

@@ -84,7 +84,9 @@ class Thumbnails:
                 return await self._small(held, box, media_type)
             if box is None:
                 box = Box(SIDE, SIDE)
-            return await self.rendered.run(held, drawing.fitted_thumbnail, frame, box.width, box.height, media_type)
+            return await self.rendered.run(
+                held, drawing.fitted_thumbnail, frame, width=box.width, height=box.height, media_type=media_type
+            )
         except (OutOfResources, NotFound):
             raise
         except DicomwebError:

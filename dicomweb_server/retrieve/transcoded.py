@@ -51,9 +51,9 @@ class TranscodedForms:
     async def _fill(self, held: Held, number: int, syntax: str, draft: Path) -> None:
         at_rest = await self._htj2k(held) if syntax in KEPT_GIVES else None
         if at_rest is not None:
-            await self.rendered.pool.run(drawing.saved, str(at_rest), str(draft), drawing.kept, (number,))
+            await self.rendered.pool.run(drawing.saved, str(at_rest), drawing.kept, (number,), draft=str(draft))
         else:
-            await self.rendered.run(held, drawing.saved, str(draft), drawing.transcoded, (number,), syntax)
+            await self.rendered.run(held, drawing.saved, drawing.transcoded, (number,), syntax, draft=str(draft))
 
     async def preferred(self, held: Held) -> TransferSyntax:
         """What ``*`` gives: as it is stored, unless the site prefers the form that is kept beside it."""
@@ -68,7 +68,7 @@ class TranscodedForms:
             return at_rest
 
         async def fill(draft: Path) -> None:
-            await self.rendered.run(held, drawing.instance, str(draft), syntax)
+            await self.rendered.run(held, drawing.instance, syntax, draft=str(draft))
 
         try:
             return await self.kept.path(_instance(held, syntax), fill)

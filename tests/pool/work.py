@@ -21,6 +21,19 @@ def crash() -> None:
     os.abort()
 
 
+def break_down(log: str, how: str, *, told: str = "") -> None:
+    """Note that it was begun, then crash, hang, or eat too much memory."""
+    with open(log, "a") as file:
+        file.write(f"{told or os.getpid()}\n")
+    if how == "eat":
+        eat(2 << 30)
+    {"crash": crash, "hang": hang}[how]()
+
+
+def hang_on(path: str, *given: object, **dressed: object) -> None:
+    hang()
+
+
 def leave() -> None:
     os._exit(3)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import shutil
+import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -168,30 +169,38 @@ def test_what_cannot_be_decoded_is_ready_with_an_icon_and_its_row_says_why(
     assert picture(backends, bad).format == "JPEG"
 
 
-class DyingPool(HerePool):
-    def run_blocking(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        raise BackendFailed("a decoder process died (signal 9)", passing=False)
+class BreakingPool(ProcessPool):
+    """Its processes end themselves, or are ended, whatever they are to draw."""
+
+    ended_by = signal.SIGABRT
+
+    def run_blocking(self, work, *args, **kwargs):  # type: ignore[no-untyped-def]
+        return super().run_blocking(signal.raise_signal, self.ended_by)
 
 
-def test_what_breaks_decoders_is_a_dead_letter_after_its_tries_not_before(
-    settings: Settings, backends: Backends
+@pytest.mark.parametrize(("ended_by", "tries"), [(signal.SIGABRT, 1), (signal.SIGSEGV, 1), (signal.SIGKILL, 5)])
+def test_what_breaks_decoders_is_tried_again_only_where_somebody_else_may_have_ended_them(
+    settings: Settings, backends: Backends, ended_by: signal.Signals, tries: int
 ) -> None:
-    """A decoder may be killed for something else: an operator, the kernel, the end of a service."""
+    """An operator, the kernel, the end of a service."""
     (key,) = stored(settings, backends, FILES[0])
     now = time.time()
     queue = SqlQueue(backends.catalog.database, now=lambda: now)  # type: ignore[attr-defined]
-    stage = Preprocess(backends.objects, backends.catalog, DyingPool())
+    pool = BreakingPool(processes=1)
+    pool.ended_by = ended_by
     given_up = GivenUp(backends.catalog, LogNotices())
+    stage = Preprocess(backends.objects, backends.catalog, pool)
     worker = Worker(queue, backends.signals, {Kind.PREPROCESS: stage}, "one", given_up=given_up)
-    for _ in range(5):
+    for _ in range(tries):
         assert queue.dead_letters() == []
         assert worker.work_once() == 1
         now += 60
     given_up.close()
+    pool.close()
     (letter,) = queue.dead_letters()
-    assert (letter.attempts, letter.reason) == (5, "a decoder process died (signal 9)")
+    assert (letter.attempts, letter.reason) == (tries, f"a decoder process died (signal {ended_by.value})")
     (standing,) = backends.catalog.progress.standing(key)
-    assert (standing.state, standing.attempts) == (State.FAILED, 5)
+    assert (standing.state, standing.attempts) == (State.FAILED, tries)
 
 
 class WithoutHtj2k(ProcessPool):

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import signal
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 import pytest
 
 from dicomweb_server.dicom.drawing import PRELOAD
 from dicomweb_server.pool.processes import ProcessPool
 from tests.pool import work
+from tests.pool.work import hang_on
 from tests.web.retrieving import Door, door
 
 P = ParamSpec("P")
@@ -32,8 +37,12 @@ class Decoders:
 
     processes: ProcessPool
     next: list[str] = field(default_factory=list)
+    hangs_on: str | None = None
+    """Part of the path of a file that no decoder comes to the end of."""
 
     async def run(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        if self.hangs_on and self.hangs_on in str(args[0]):
+            await self.processes.run(hang_on, *cast(Any, args), **cast(Any, kwargs))
         if self.next:
             bad, given = BAD[self.next.pop()]
             await self.processes.run(bad, *given)
@@ -114,3 +123,34 @@ async def test_a_thumbnail_is_then_the_icon(held: Door, decoders: Decoders, bad:
     picture = await held.get(f"{held.at(RLE)}/thumbnail{query}", "image/jpeg")
     assert picture.status_code == 200
     assert picture.content != icon.content
+
+
+async def test_what_hangs_costs_its_time_once_not_at_each_request(held: Door, decoders: Decoders) -> None:
+    decoders.hangs_on = held.keys[RLE].instance
+    picture = f"{held.at(RLE)}/rendered?window="
+    try:
+        first = await held.get(picture + "40,400,linear", "image/png")
+        began = time.monotonic()
+        again = [await held.get(f"{picture}{width},400,linear", "image/png") for width in range(20)]
+        assert time.monotonic() - began < SECONDS
+    finally:
+        decoders.hangs_on = None
+    assert {answer.status_code for answer in [first, *again]} == {406}
+    assert {"killed after 3 seconds of work" in answer.text for answer in [first, *again]} == {True}
+
+
+async def test_a_picture_whose_decoder_somebody_else_ended_may_be_asked_for_again(
+    held: Door, decoders: Decoders
+) -> None:
+    decoders.hangs_on = held.keys[RLE].instance
+    asked_for = asyncio.ensure_future(held.get(f"{held.at(RLE)}/rendered", "image/png"))
+    try:
+        while not asked_for.done():
+            for pid in decoders.processes.pids:
+                os.kill(pid, signal.SIGKILL)
+            await asyncio.sleep(0.1)
+    finally:
+        decoders.hangs_on = None
+    refused = asked_for.result()
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "10")
+    assert (await held.get(f"{held.at(RLE)}/rendered", "image/png")).status_code == 200
