@@ -10,6 +10,7 @@ import signal
 import traceback
 import warnings
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ log = logging.getLogger(__name__)
 
 LEFT = 75
 """Exit code of a process that left for idleness, so that a decoder which ends its process is not taken for one."""
+_LATER_SECONDS = 5.0
+"""An owner that lives is sooner."""
 _KEPT_MEMORY = 64 << 20
 """A few decoded frames, so that drawing the next one faults nothing in."""
 
@@ -63,27 +66,34 @@ def revived(data: bytes) -> Answer:
     return answer
 
 
-def main(end: Connection, memory: int, idle_seconds: float) -> None:
-    """Answer calls until none comes for ``idle_seconds`` or the owner is gone."""
+def main(end: Connection, memory: int, seconds: float, idle_seconds: float) -> None:
+    """Answer calls until none comes for ``idle_seconds`` or the owner is gone.
+
+    The owner ends what takes longer than ``seconds`` for one image; where the owner was killed, the kernel does.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
     # What pydicom warns of, it quotes: that is no business of a log
     warnings.simplefilter("ignore")
     limits.keep_freed_memory(_KEPT_MEMORY)
     _limit(memory)
     pipe = Messages(end)
-    base.listeners.append(lambda: pipe.send(b""))
+    limit = seconds + _LATER_SECONDS
+    base.listeners.extend([partial(_end_after, limit), lambda: pipe.send(b"")])
     try:
         while (call := pipe.wait(idle_seconds)) is not None:
-            if not _done(pipe, *pickle.loads(call)):
+            if not _done(pipe, limit, *pickle.loads(call)):
                 return
     except (EOFError, OSError):
         return
     raise SystemExit(LEFT)
 
 
-def _done(pipe: Messages, work: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+def _done(pipe: Messages, limit: float, work: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     """Do the work and answer; False when it was the last. Raises OSError when the owner is gone."""
+    _end_after(limit)
     answer = _answer(work, args, kwargs)
+    _end_after(0)
     try:
         pipe.send(pickle.dumps(answer, pickle.HIGHEST_PROTOCOL))
     except MemoryError:
@@ -115,6 +125,11 @@ def _unforeseen(work: Any, error: Exception) -> Answer:
     # Not its text: that may quote what was read from a file
     log.error("pool work %s failed: %s%s", getattr(work, "__name__", "?"), type(error).__name__, _place(error))
     return Answer(error=(BackendFailed, (f"{type(error).__name__} in a pool process",), {"passing": False}))
+
+
+def _end_after(seconds: float) -> None:
+    """The kernel ends this process then, whatever it is at; 0 for never."""
+    signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
 def _place(error: BaseException) -> str:

@@ -47,8 +47,8 @@ class Lane:
     """At most ``width`` calls are attended at once, the others wait their turn, for ``wait_seconds`` or little more.
 
     ``begin`` is called with each when its turn has come, by whoever made room for it, and must not take long: the call
-    is attended ``in_thread``, or elsewhere until somebody says ``leave``. ``is_moot`` is asked before: whether the call was
-    answered by now, or went elsewhere.
+    is attended ``in_thread``, or elsewhere until somebody says ``leave``. ``is_moot`` is asked before, and true where
+    the call was answered by then, or went elsewhere.
     """
 
     def __init__(

@@ -247,7 +247,7 @@ class ProcessPool:
         idle = self._idle_one()
         if idle is not None:
             return idle
-        worker = Worker(self._context, self._memory, self._idle_seconds)
+        worker = Worker(self._context, self._memory, self._seconds, self._idle_seconds)
         with self._lock:
             self._all.add(worker)
         return worker

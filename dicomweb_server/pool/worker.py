@@ -27,10 +27,11 @@ class HasLeft(Exception):
 class Worker:
     """One process and the pipe to it. Raises OutOfResources where none can be started."""
 
-    def __init__(self, context: Context, memory: int, idle_seconds: float) -> None:
+    def __init__(self, context: Context, memory: int, seconds: float, idle_seconds: float) -> None:
         ours, theirs = context.Pipe()
         self._pipe = Messages(ours)
-        self._process: BaseProcess = context.Process(target=main, args=(theirs, memory, idle_seconds), daemon=True)
+        given = theirs, memory, seconds, idle_seconds
+        self._process: BaseProcess = context.Process(target=main, args=given, daemon=True)
         try:
             self._process.start()
         except OSError as error:

@@ -80,7 +80,7 @@ def transcoded(path: str, numbers: Sequence[int], syntax: str) -> list[bytes]:
     return [frame.data for frame in transcode_frames(path, numbers, syntax)]
 
 
-def saved(path: str, work: Callable[..., list[bytes]], *args: Any, draft: str, **dressed: Any) -> None:
+def saved(path: str, /, work: Callable[..., list[bytes]], *args: Any, draft: str, **dressed: Any) -> None:
     """What ``work`` makes of one frame, written to ``draft``: it may be larger than the sender wants to hold."""
     (made,) = work(path, *args, **dressed)
     with open(draft, "wb") as out:

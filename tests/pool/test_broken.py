@@ -23,7 +23,7 @@ SECONDS = 0.5
 
 @pytest.fixture(scope="module")
 def pool() -> Iterator[ProcessPool]:
-    pool = ProcessPool(processes=1, seconds=SECONDS, memory=256 << 20, patience=0.1)
+    pool = ProcessPool(processes=1, seconds=SECONDS, patience=0.1)
     pool.run_blocking(work.own_pid)
     yield pool
     pool.close()
@@ -89,8 +89,10 @@ def test_what_somebody_else_ended_may_be_tried_again(tmp_path: Path) -> None:
     pool.close()
 
 
-def test_memory_depends_on_what_becomes_of_it_so_that_is_tried_again(pool: ProcessPool, tmp_path: Path) -> None:
+def test_memory_depends_on_what_becomes_of_it_so_that_is_tried_again(tmp_path: Path) -> None:
+    pool = ProcessPool(processes=1, memory=256 << 20)
     for _ in range(2):
         with pytest.raises(BackendFailed, match="memory"):
             pool.run_blocking(work.break_down, str(tmp_path / "log"), "eat")
+    pool.close()
     assert len(begun(tmp_path / "log")) == 2

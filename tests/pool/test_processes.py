@@ -6,14 +6,18 @@ import asyncio
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from dicomweb_server.model.errors import BackendFailed, NotReady, OutOfResources
 from dicomweb_server.pool.processes import ProcessPool
 from tests.pool import work
+from tests.run.test_supervisor import gone
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +113,17 @@ def test_a_process_that_eats_memory_is_stopped(pool: ProcessPool) -> None:
         pool.run_blocking(work.eat, 1 << 30)
     assert pool.run_blocking(work.eat, 1 << 20) == 1 << 20
     assert eater not in pool.pids
+
+
+def test_what_hangs_ends_also_where_its_owner_was_killed(tmp_path: Path) -> None:
+    """It stayed for ever, and the fork server with it."""
+    code = "from tests.pool import work; work.own_a_hang(0.5)"
+    with (tmp_path / "pid").open("w") as told:
+        killed = subprocess.run([sys.executable, "-c", code], stdout=told, timeout=30, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    hanging = int((tmp_path / "pid").read_text())
+    os.kill(hanging, 0)  # it is still there
+    assert gone(hanging)
 
 
 async def test_a_hang_does_not_hold_up_the_other_process(pool: ProcessPool) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
+from threading import Thread
 
 from dicomweb_server.model.errors import NotReady
 from dicomweb_server.pool.base import image_done
+from dicomweb_server.pool.processes import ProcessPool
 
 
 def double(number: int) -> int:
@@ -45,6 +48,17 @@ def leave_well() -> None:
 def hang() -> None:
     while True:
         time.sleep(60)
+
+
+def own_a_hang(seconds: float) -> None:
+    """Print the process that hangs for this one, then die without a word to it."""
+    pool = ProcessPool(processes=1, seconds=seconds)
+    Thread(target=pool.run_blocking, args=(hang,), daemon=True).start()
+    while not pool.pids:
+        time.sleep(0.01)
+    time.sleep(0.3)  # until it is at it
+    print(*pool.pids, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def several(images: int, seconds: float) -> int:
