@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from dicomweb_server.catalog.base import HeldDocument, HeldObject, Inventory
 from dicomweb_server.catalog.database import Database
-from dicomweb_server.catalog.schema import instance, series, study, version
+from dicomweb_server.catalog.schema import instance, series, study, ticket, version
 from dicomweb_server.model.ids import InstanceKey, SeriesKey, StudyKey
 from dicomweb_server.model.messages import Band, Kind, Ticket
 from dicomweb_server.model.states import State
@@ -32,11 +32,35 @@ _DOCUMENTS = (
     .order_by(series.c.id)
     .limit(PAGE)
 )
-_STORED = sa.select(*_UIDS).select_from(_ROWS).where(instance.c.state == int(State.STORED))
+
+
+def _waits(kind: Kind, instance_uid: Any) -> sa.Exists:
+    """Whether such a ticket waits for the series at hand, or for its instance."""
+    return sa.exists().where(
+        ticket.c.kind == kind.value,
+        ticket.c.tenant == study.c.tenant,
+        ticket.c.study_uid == study.c.study_uid,
+        ticket.c.series_uid == series.c.series_uid,
+        ticket.c.instance_uid == instance_uid,
+        ticket.c.worker.is_(None),
+        ticket.c.died.is_(None),
+    )
+
+
+_RECONCILED_LATER = _waits(Kind.RECONCILE, "")
+_STORED = (
+    sa.select(*_UIDS)
+    .select_from(_ROWS)
+    .where(instance.c.state == int(State.STORED), sa.not_(_waits(Kind.PREPROCESS, instance.c.instance_uid)))
+)
 _WANTED = (
     sa.select(*_UIDS)
     .select_from(_ROWS)
-    .where(instance.c.state.in_([int(State.QUEUED), int(State.FETCHING)]), instance.c.source.is_not(None))
+    .where(
+        instance.c.state.in_([int(State.QUEUED), int(State.FETCHING)]),
+        instance.c.source.is_not(None),
+        sa.not_(_waits(Kind.FETCH, instance.c.instance_uid)),
+    )
 )
 _COMING = sa.exists().where(
     instance.c.series_id == series.c.id,
@@ -45,13 +69,13 @@ _COMING = sa.exists().where(
 _GROWING = (
     sa.select(study.c.study_uid, series.c.series_uid, study.c.tenant)
     .select_from(study.join(series, series.c.study_id == study.c.id))
-    .where(series.c.document_key.is_(None), series.c.instance_count > 0, sa.not_(_COMING))
+    .where(series.c.document_key.is_(None), series.c.instance_count > 0, sa.not_(_COMING), sa.not_(_RECONCILED_LATER))
 )
 """At rest, or soon: nothing of them is still to come from a source."""
 _BEHIND = (
     sa.select(study.c.study_uid, series.c.series_uid, study.c.tenant)
     .select_from(_ROWS)
-    .where(sa.or_(series.c.state.is_(None), series.c.state != int(State.READY)))
+    .where(sa.or_(series.c.state.is_(None), series.c.state != int(State.READY)), sa.not_(_RECONCILED_LATER))
     .group_by(series.c.id, study.c.study_uid, series.c.series_uid, study.c.tenant, series.c.state)
     .having(
         sa.func.coalesce(series.c.state, int(State.ANNOUNCED)).is_distinct_from(

@@ -7,6 +7,7 @@ is one; while one is leased, an equal one may be put and waits for its turn.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
@@ -58,12 +59,26 @@ _ticket = sa.table("ticket", *(sa.column(name) for name in f"{_IDENTITY} {_COURS
 _c = _ticket.c
 _WAITING = sa.and_(_c.worker.is_(None), _c.died.is_(None))
 _HELD_OR_DEAD = sa.or_(_c.worker.is_not(None), _c.died.is_not(None))
-_DUE = sa.and_(_WAITING, sa.or_(_c.not_before <= bindparam("now"), _c.not_before > bindparam("far")))
+_TIMELY = sa.or_(_c.not_before <= bindparam("now"), _c.not_before > bindparam("far"))
+_DUE = sa.and_(_WAITING, _TIMELY)
 _LAPSED = sa.and_(
     _c.worker.is_not(None),
     sa.or_(_c.lease_until < bindparam("now"), _c.lease_until > bindparam("far")),
     _c.kind.in_(bindparam("kinds", expanding=True)),
 )
+# Figures of a long queue come from indexes: ``ix_ticket_next`` holds kind, band and not_before of what waits, in its
+# order; of what was put without a delay, the first is the oldest.
+_BY_LANE = (
+    sa.select(_c.kind, _c.band, sa.func.count().filter(_TIMELY), sa.func.count())
+    .where(_WAITING)
+    .group_by(_c.kind, _c.band)
+)
+_LEASED = sa.select(sa.func.count()).where(_c.worker.is_not(None))
+_DEAD = sa.select(sa.func.count()).where(_c.died.is_not(None))
+_FIRST_PUT = sa.select(_c.created).where(_WAITING, _c.not_before <= 0).order_by(_c.id).limit(1)
+_FIRST_DUE = sa.select(
+    sa.func.min(sa.case((_c.not_before > _c.created, _c.not_before), else_=_c.created)),
+).where(_DUE, _c.not_before > 0)
 _OF_KIND = sa.and_(_DUE, _c.kind == bindparam("kind"))
 _KEY = (_c.kind, _c.tenant, _c.study_uid, _c.series_uid, _c.instance_uid)
 _TICKET = (*_KEY, _c.band, _c.not_before)
@@ -177,19 +192,16 @@ class SqlQueue:
     def stats(self) -> QueueStats:
         now = self._now()
         moment = {"now": now, "far": now + FAR_SECONDS}
-        since = sa.case((_c.not_before > _c.created, _c.not_before), else_=_c.created)
-        by_band = sa.select(_c.band, sa.func.count(), sa.func.min(since)).where(_DUE).group_by(_c.band)
-        counts = sa.select(
-            sa.func.count().filter(_WAITING, sa.not_(_DUE)),
-            sa.func.count().filter(_c.worker.is_not(None)),
-            sa.func.count().filter(_c.died.is_not(None)),
-        ).select_from(_ticket)
         with self._database.read() as connection:
-            bands = connection.execute(by_band, moment).all()
-            delayed, leased, dead = connection.execute(counts, moment).one()
-        oldest = min((first for _, _, first in bands), default=now)
-        waiting = {Band(band): count for band, count, _ in bands}
-        return QueueStats(waiting, delayed, leased, dead, max(0.0, now - oldest))
+            lanes = connection.execute(_BY_LANE, moment).all()
+            leased, dead = (connection.execute(count).scalar_one() for count in (_LEASED, _DEAD))
+            firsts = [connection.execute(first, moment).scalar() for first in (_FIRST_PUT, _FIRST_DUE)]
+        waiting: Counter[Band] = Counter()
+        for _, band, due, _ in lanes:
+            waiting[Band(band)] += due
+        delayed = sum(count - due for _, _, due, count in lanes)
+        oldest = min((first for first in firsts if first is not None), default=now)
+        return QueueStats(dict(+waiting), delayed, leased, dead, max(0.0, now - oldest))
 
     def _has_any(self, moment: Mapping[str, Any]) -> bool:
         """Looked for without a lock: most workers find nothing, most of the time."""

@@ -28,8 +28,6 @@ STALE_SECONDS = 24 * 3600.0
 """An arrival that nobody wrote to for so long was left by a process that is gone."""
 ORPHANS_SECONDS = 24 * 3600.0
 """How often the object store is listed whole."""
-BUSY = 1000
-"""With more waiting than this, nothing can be said to be lost yet."""
 
 
 @dataclass(slots=True)
@@ -85,8 +83,6 @@ class Sweep:
 
     def find_lost(self) -> int:
         """Queue work that the rows want done and nobody has a ticket for; how much."""
-        if sum(self.queue.stats().waiting.values()) > BUSY:
-            return 0
         queued = queue_lost(self.catalog, self.queue)
         if queued:
             self.signals.announce(TICKETS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -227,6 +228,17 @@ def test_the_figures_of_a_queue(queue: Queue, clock: Clock) -> None:
     take(queue, 1)
     found = queue.stats()
     assert (found.waiting, found.delayed, found.leased, found.dead) == ({Band.DERIVED: 2}, 1, 1, 0)
+
+
+def test_the_oldest_counts_from_when_it_could_be_taken_first(queue: Queue, clock: Clock) -> None:
+    clock.time = time.time()
+    queue.put([ticket(1), ticket(2, not_before=clock() + 40)])
+    clock.passes(60)
+    assert queue.stats().oldest_seconds == pytest.approx(60, abs=10)
+    queue.done(take(queue, 1))
+    assert queue.stats().oldest_seconds == pytest.approx(20, abs=10)
+    queue.retry(*take(queue), delay_seconds=10, reason="not yet")
+    assert queue.stats().oldest_seconds == 0
 
 
 def test_what_the_clock_set_back_made_due_is_not_told_as_delayed(queue: Queue, clock: Clock) -> None:

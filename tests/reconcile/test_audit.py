@@ -145,12 +145,20 @@ def test_what_was_just_let_go_and_is_still_there_for_its_readers_belongs_to_nobo
         assert held.catalog.holdings.current([kept])
 
 
+def lose_tickets(held: Holding) -> None:
+    queue = SqlQueue(held.catalog.database, now=lambda: time.time() + 60)
+    queue.done(queue.take("crashed", kinds=list(Kind), limit=9, lease_seconds=60))
+
+
 def test_lost_work_is_found_from_the_rows(tmp_path: Path) -> None:
     with holding(tmp_path) as held:
         key = held.take_all([NAME])[NAME]
         series = Ticket(Kind.RECONCILE, SeriesKey(key.study, key.series))
+        assert held.catalog.inventory.unfinished() == []
+        lose_tickets(held)
         assert held.catalog.inventory.unfinished() == [Ticket(Kind.PREPROCESS, key), series]
         held.catalog.progress.move(key, State.READY, only_from=[State.STORED])
+        lose_tickets(held)
         assert held.catalog.inventory.unfinished() == [series]
 
 

@@ -48,6 +48,17 @@ def test_a_lost_ticket_is_found_from_its_row(held: Holding, sweep: Sweep) -> Non
     assert Ticket(Kind.PREPROCESS, key) in drain(sweep)
 
 
+def test_a_lost_ticket_is_found_however_many_others_wait(held: Holding, sweep: Sweep) -> None:
+    """With more than a thousand nothing was looked for, and a busy server has that for days."""
+    key = held.take_all([NAME])[NAME]
+    drain(sweep)
+    sweep.queue.put([Ticket(Kind.PREPROCESS, InstanceKey("1.2", "1.2.3", f"1.2.3.{n}")) for n in range(1001)])
+    assert sweep.find_lost() > 0
+    assert sweep.find_lost() == 0
+    leases = sweep.queue.take("test", kinds=list(Kind), limit=2000, lease_seconds=60)
+    assert Ticket(Kind.PREPROCESS, key) in [lease.ticket for lease in leases]
+
+
 def test_an_instance_that_was_being_fetched_is_fetched_again(held: Holding, sweep: Sweep) -> None:
     key = InstanceKey("1.2", "1.2.3", "1.2.3.4")
     listed = [{"00080018": {"vr": "UI", "Value": [key.instance]}}]

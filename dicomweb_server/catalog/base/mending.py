@@ -37,7 +37,7 @@ class Inventory(Protocol):
         """The document of every series that has one, or those of one study, read page by page."""
 
     def unfinished(self) -> list[Ticket]:
-        """Tickets for all work that the rows say is not done; like ones that wait already are merged by the queue."""
+        """Tickets for all work that the rows say is not done, but those of which one waits in this database."""
 
 
 @dataclass(frozen=True, slots=True)
