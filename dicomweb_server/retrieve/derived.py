@@ -29,8 +29,6 @@ _COUNTED_SECONDS = 60.0
 """What was used so lately is not marked as used again."""
 _LOOK = 16
 """The folder is measured anew when this part of its bound was written since."""
-_DRAFT_SECONDS = 3600.0
-"""The longest that anything is being made, and more."""
 
 
 class Derived:
@@ -107,10 +105,10 @@ class Derived:
     async def _alone(self, path: Path) -> AsyncIterator[None]:
         """Hold what all processes lock for this file: a byte of its own in the file of locks."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = self._locks()
         try:
             pause = 0.002
-            while not _locked(descriptor, int(path.name[:15], 16)):
+            while not _locked(descriptor, _place(path)):
                 await asyncio.sleep(pause)
                 pause = min(pause * 1.5, 0.05)
             yield
@@ -131,13 +129,26 @@ class Derived:
                 size -= length
 
     def _entries(self) -> Iterator[tuple[float, int, Path]]:
-        """All but the drafts that are being written; older ones were left behind by a crash."""
-        begun = time.time() - _DRAFT_SECONDS
+        """All but the drafts; those go that nobody writes to."""
         for path in self._folder.glob("??/*"):
+            if path.suffix:
+                self._forget_draft(path)
+                continue
             with contextlib.suppress(FileNotFoundError):
                 facts = path.stat()
-                if not path.suffix or facts.st_mtime < begun:
-                    yield facts.st_mtime, facts.st_size, path
+                yield facts.st_mtime, facts.st_size, path
+
+    def _forget_draft(self, draft: Path) -> None:
+        """Remove it where a process was killed that wrote it: its lock went with it."""
+        descriptor = self._locks()
+        try:
+            if _locked(descriptor, _place(draft)):
+                draft.unlink(missing_ok=True)
+        finally:
+            os.close(descriptor)
+
+    def _locks(self) -> int:
+        return os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     def _path(self, key: str) -> Path:
         name = hashlib.sha256(key.encode()).hexdigest()
@@ -185,6 +196,11 @@ def _used(path: Path) -> bool:
     except OSError:  # it may be read-only
         return path.exists()
     return True
+
+
+def _place(path: Path) -> int:
+    """Of the lock of a file and of its drafts."""
+    return int(path.name[:15], 16)
 
 
 def _locked(descriptor: int, place: int) -> bool:

@@ -104,11 +104,11 @@ async def test_the_longest_unused_goes(tmp_path: Path) -> None:
 
 
 async def test_what_is_still_being_written_does_not_go(tmp_path: Path) -> None:
-    """A large instance is slow to make, and its draft looks unused for as long."""
+    """A large instance is slow to make, and its draft looks unused for hours."""
     kept = Derived(tmp_path, 10_000)
 
     async def fill(draft: Path) -> None:
-        await asyncio.to_thread(left_behind, draft, time.time() - 60)
+        await asyncio.to_thread(left_behind, draft, 1.0)
         for number in range(20):
             await read(kept, str(number), a_kilobyte)
         assert await asyncio.to_thread(draft.read_bytes) == b"begun"
@@ -117,11 +117,10 @@ async def test_what_is_still_being_written_does_not_go(tmp_path: Path) -> None:
 
 
 async def test_a_draft_that_a_crash_left_behind_goes(tmp_path: Path) -> None:
-    kept = Derived(tmp_path, 10_000)
-    left = tmp_path / "00" / "one.0123"
-    left_behind(left, 1.0)
-    for number in range(20):
-        await read(kept, str(number), a_kilobyte)
+    """With the first that the next process writes, however young it is and however much room there is."""
+    left = tmp_path / "00" / f"{'0' * 64}.0123"
+    left_behind(left, time.time())
+    await read(Derived(tmp_path, 1 << 20), "another", a_kilobyte)
     assert not left.exists()
 
 
