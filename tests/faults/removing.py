@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,7 +26,9 @@ from dicomweb_server.model.messages import Kind, Ticket
 from dicomweb_server.model.records import Door, Origin
 from dicomweb_server.objects.folder import FolderStore
 from dicomweb_server.preprocess.thumbnails import Preprocess
+from dicomweb_server.queues.sql import SqlQueue
 from dicomweb_server.reconcile.reindex import Reindex
+from dicomweb_server.reconcile.repair import repair
 from dicomweb_server.reconcile.series import ReconcileSeries
 from tests.ingest.files import part10
 from tests.ingest.silence import Silence
@@ -94,6 +97,13 @@ STEPS: dict[str, Callable[[Held], None]] = {
 }
 
 
+OTHERS: dict[str, Callable[[Held], object]] = {
+    "open": lambda held: None,
+    "repair": lambda held: repair(held.objects, held.catalog, SqlQueue(held.catalog.database)),
+}
+"""Steps after which there is something else to be seen: the catalog brought up to date, and what was lost mended."""
+
+
 @contextmanager
 def opened(data: Path) -> Iterator[Held]:
     catalog = open_catalog(f"sqlite:///{data / 'catalog.sqlite'}")
@@ -121,6 +131,7 @@ def fill(data: Path) -> None:
 
 def run(data: Path, step: str, *, traced: bool) -> None:
     """Do the step; with ``traced`` only once somebody traces this process. Exit code 3: it was done before."""
+    sys.dont_write_bytecode = True  # else there are more calls the first time
     if traced:
         # Where the kernel lets only ancestors trace, it is told that anybody may trace this one.
         ctypes.CDLL(None).prctl(PR_SET_PTRACER, ctypes.c_ulong(-1), 0, 0, 0)
@@ -128,6 +139,6 @@ def run(data: Path, step: str, *, traced: bool) -> None:
             time.sleep(0.001)
     try:
         with opened(data) as held:
-            STEPS[step](held)
+            (STEPS | OTHERS)[step](held)
     except Gone:
         os._exit(3)

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import re
 import shutil
-import signal
-import subprocess
 import time
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,17 +13,12 @@ from dicomweb_server.model.states import State
 from dicomweb_server.queues.sql import SqlQueue
 from dicomweb_server.reconcile.audit import Audit
 from dicomweb_server.reconcile.sweep import Sweep
-from tests.faults import removing
+from tests.faults.killing import calls_of, kill_at, places, run
 from tests.faults.removing import FETCHED, FILES, KEYS, PUSHED, STEPS, Held, fill, opened
 from tests.ingest import traced
 from tests.ingest.silence import Silence
 
-KILLS = 6 * int(os.environ.get("FAULT_KILLS", "2"))
-WRITING = "unlink,unlinkat,rmdir,rename,renameat,renameat2,link,linkat,pwrite64,write,fdatasync,fsync,ftruncate"
-"""What changes anything on the disk."""
 DONE_BEFORE = 3
-PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["tests.faults.removing"])
 GOES = {
     "delete": set(KEYS[PUSHED]),
     "delete one": set(KEYS[PUSHED][:1]),
@@ -69,40 +58,13 @@ def test_a_kill_at_any_system_call_leaves_rows_and_objects_that_agree(
     whole = shutil.copytree(start, tmp_path / "whole")
     calls = calls_of(whole, step, tmp_path / "calls")
     check(whole, step, done=True)
-    for place in range(0, len(calls), max(1, len(calls) // KILLS)):
+    for place, call in places(calls):
         data = shutil.copytree(start, tmp_path / f"data-{place}")
-        call, number = calls[place]
-        kill = ("-e", f"trace={call}", "-e", f"inject={call}:signal=KILL:when={number}")
-        assert run(data, step, *kill) == -signal.SIGKILL
+        kill_at(data, step, call)
         check(data, step, done=False)
         assert run(data, step) in (0, DONE_BEFORE)
         check(data, step, done=True)
         shutil.rmtree(data)
-
-
-def calls_of(data: Path, step: str, told: Path) -> list[tuple[str, int]]:
-    """The calls that change anything when nothing stops the step: the name of each, and its number among its like."""
-    assert run(data, step, "-e", f"trace={WRITING}", traced_to=told) == 0
-    found: list[tuple[str, int]] = []
-    counts: Counter[str] = Counter()
-    for name in re.findall(r"^(\w+)\(", told.read_text(), re.MULTILINE):
-        counts[name] += 1
-        found.append((name, counts[name]))
-    return found
-
-
-def run(data: Path, step: str, *options: str, traced_to: Path = Path("/dev/null")) -> int | None:
-    """The exit code of a process that does the step, traced with these options where there are any."""
-    process = PROCESSES.Process(target=removing.run, args=(data, step), kwargs={"traced": bool(options)}, daemon=True)
-    process.start()
-    tracer = None
-    if options:
-        command = ["strace", "-qq", "-o", str(traced_to), *options, "-p", str(process.pid)]
-        tracer = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    process.join(60)
-    if tracer is not None:
-        tracer.wait(60)
-    return process.exitcode
 
 
 def check(data: Path, step: str, *, done: bool) -> None:
