@@ -150,7 +150,8 @@ def _translated() -> Iterator[None]:
     except (DBAPIError, sqlite3.Error) as error:
         origin = error.orig if isinstance(error, DBAPIError) else error
         text = str(origin).lower()
-        if "full" in text or "no space" in text:
+        # A full disk is a mere I/O error to who opens the catalog first: its shared memory does not fit.
+        if "full" in text or "no space" in text or getattr(origin, "sqlite_errorname", "") == "SQLITE_IOERR_SHMSIZE":
             raise OutOfResources("the catalog's disk is full") from error
         if "readonly" in text:
             raise OutOfResources("the catalog may not be written now") from error

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,8 +12,10 @@ import httpx
 import pytest
 
 from tests.corpus import path
+from tests.faults import filling
 from tests.faults.ending import assert_all_ready, assert_held, at_rest
 from tests.faults.mounted import Confined, confined, may_mount
+from tests.faults.removing import fill
 from tests.faults.sending import c_store_status, made, stow_status
 from tests.journeys.asking import OCTETS, instance_url, store
 from tests.journeys.server import wait_for
@@ -96,3 +101,17 @@ def test_what_is_held_is_shown_although_nothing_can_be_kept(server: Confined, fa
 def stow(server: Confined, body: bytes) -> httpx.Response:
     headers = {"Content-Type": "application/dicom", "Accept": "application/dicom+json"}
     return httpx.post(f"{server.dicomweb}/studies", content=body, headers=headers, timeout=60)
+
+
+def test_a_step_on_a_full_disk_is_told_so_and_done_once_there_is_room(tmp_path: Path) -> None:
+    """Also opening the catalog, which was some failure of the database."""
+    start, disk = tmp_path / "start", tmp_path / "disk"
+    start.mkdir()
+    disk.mkdir()
+    fill(start)
+    within = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs -o size=16m none "$2" && exec "$0" -m "$1" "$3" "$2"']
+    command = [*within, sys.executable, "tests.faults.filling", str(disk), str(start)]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert ran.returncode == 0, ran.stderr
+    told = [json.loads(line) for line in ran.stdout.splitlines()]
+    assert told == [[step, "OutOfResources", "done"] for step in ("open", *filling.FULL)]
