@@ -6,15 +6,21 @@ import os
 import signal
 import sqlite3
 import time
+import zipfile
 from contextlib import closing, suppress
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 
+import httpx
+import pydicom
 import pytest
+from pydicom.uid import JPEGLSLossless
 
-from tests.faults.ending import assert_all_ready, assert_held
+from tests.faults.ending import assert_all_ready, assert_held, at_rest
 from tests.faults.sending import Sender, all_acknowledged, c_store, importing, made, stow
 from tests.journeys.server import RunningServer, running, start, wait_for
+from tests.phantoms.collection import write_ct
 from tests.run.test_serve import pids
 from tests.run.test_supervisor import gone
 
@@ -139,3 +145,38 @@ def has_done(server: RunningServer, role: str, begun: list[Sender], instances: i
 def moment(kill: int) -> None:
     """Let a little more time pass at each kill, so that each falls into another stage."""
     time.sleep(0.013 * kill)
+
+
+@pytest.mark.parametrize("syntax", ["*", JPEGLSLossless])
+def test_a_download_breaks_with_the_server_and_leaves_nothing_behind(tmp_path: Path, syntax: str) -> None:
+    """An archive is written while it is sent; in another transfer syntax its files are made and kept."""
+    write_ct(tmp_path / "files", slices=40)
+    file = pydicom.dcmread(tmp_path / "files" / "00000.dcm", stop_before_pixels=True)
+    server = start(tmp_path / "data", extra=SOON)
+    try:
+        server.import_files(tmp_path / "files")
+        wait_for(lambda: at_rest(server), "the end of all work")
+        before = held_files(server)
+        address = f"{server.dicomweb}/studies/{file.StudyInstanceUID}"
+        accept = {"Accept": f'application/zip; transfer-syntax="{syntax}"'}
+        with pytest.raises(httpx.TransportError), httpx.stream("GET", address, headers=accept, timeout=60) as answer:
+            assert answer.status_code == 200
+            blocks = answer.iter_raw()
+            next(blocks)
+            server.kill()
+            for _ in blocks:
+                pass
+    finally:
+        server.kill()
+    with running(tmp_path / "data", extra=SOON) as again:
+        archive = httpx.get(f"{again.dicomweb}/studies/{file.StudyInstanceUID}", headers=accept, timeout=60)
+        with zipfile.ZipFile(BytesIO(archive.content)) as found:
+            assert (found.testzip(), len(found.namelist())) == (None, 40)
+        assert held_files(again) == before
+        assert [path for path in (again.data / "derived").glob("??/*") if path.suffix] == []
+        assert again.cli("verify").returncode == 0
+
+
+def held_files(server: RunningServer) -> set[Path]:
+    """All that is held or was begun, but the derived forms that are kept."""
+    return {path for path in (server.data / "objects").rglob("*") if path.is_file()}
