@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import tempfile
 import uuid
 import warnings
@@ -25,6 +27,7 @@ def server() -> str:
     if named:
         return named
     folder = Path(tempfile.mkdtemp(prefix="pg"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)  # after the server in it, which ends in the same way
     with warnings.catch_warnings():
         # It grumbles where XDG_RUNTIME_DIR is not set; any folder serves.
         warnings.simplefilter("ignore")

@@ -7,7 +7,6 @@ the middle, tickets are delivered twice or lost, a source fails, and the sweep c
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -63,11 +62,12 @@ def body(key: InstanceKey, name: str) -> bytes:
 
 
 @cache
-def empty_catalog() -> Path:
+def empty_catalog() -> bytes:
     """Made once, and copied: its migrations take longer than a whole run."""
-    file = Path(tempfile.mkdtemp()) / "catalog.sqlite"
-    open_catalog(f"sqlite:///{file}").close()
-    return file
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "catalog.sqlite"
+        open_catalog(f"sqlite:///{file}").close()
+        return file.read_bytes()
 
 
 class Died(BaseException):
@@ -103,7 +103,7 @@ class Pipeline(RuleBasedStateMachine):
         super().__init__()
         self.open = ExitStack()
         folder = Path(self.open.enter_context(tempfile.TemporaryDirectory()))
-        shutil.copyfile(empty_catalog(), folder / "catalog.sqlite")
+        (folder / "catalog.sqlite").write_bytes(empty_catalog())
         self.held = self.open.enter_context(holding(folder))
         self.catalog, self.objects = self.held.catalog, self.held.objects
         self.clock, self.source, signals = Clock(), MoodySource(), MemorySignals()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -165,7 +164,7 @@ def services(
         search=Search(catalog),
         rendered=Rendered(shelf, HerePool()),
         thumbnails=Thumbnails(Rendered(shelf, HerePool())),
-        transcoded=TranscodedForms(Rendered(shelf, HerePool()), Derived(Path(tempfile.mkdtemp()), 1 << 28)),
+        transcoded=TranscodedForms(Rendered(shelf, HerePool()), Derived(objects.staging() / "derived", 1 << 28)),
         receive=receive or ReadingReceive(Path("/nonexistent")),
         pool=HerePool(),
         deletion=deletion,
