@@ -25,11 +25,14 @@ LONGEST_MESSAGE = 1024
 
 
 class DatagramSignals:
-    """``folder`` is shared by all processes of one server. Each waiting thread has a socket of its own."""
+    """``folder`` is shared by all processes of one server. Each waiting thread has a socket of its own.
+
+    The folder goes with the last who closes, and comes again with the next who waits.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = _short(folder)
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._make_folder()
         self._sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
         self._listening = threading.local()
         self._bound: list[tuple[socket.socket, Path]] = []
@@ -59,6 +62,8 @@ class DatagramSignals:
                 path.unlink(missing_ok=True)
             self._bound.clear()
         self._sender.close()
+        with contextlib.suppress(OSError):  # others still listen
+            self.folder.rmdir()
 
     def _send(self, message: bytes, path: Path) -> None:
         try:
@@ -74,11 +79,24 @@ class DatagramSignals:
         if found is None:
             found = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
             path = self.folder / f"{os.getpid()}-{threading.get_ident():x}-{time.monotonic_ns():x}"
-            found.bind(str(path))
+            self._bind(found, path)
             self._listening.socket = found
             with self._lock:
                 self._bound.append((found, path))
         return found
+
+    def _bind(self, listening: socket.socket, path: Path) -> None:
+        """The folder may go at any moment while there is no socket in it, but not from then on."""
+        while True:
+            try:
+                listening.bind(str(path))
+                return
+            except FileNotFoundError:
+                self._make_folder()
+
+    def _make_folder(self) -> None:
+        with contextlib.suppress(FileExistsError):
+            self.folder.mkdir(mode=0o700, parents=True)
 
 
 def _short(folder: Path) -> Path:

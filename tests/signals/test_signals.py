@@ -5,6 +5,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -100,3 +101,36 @@ def test_a_long_data_folder_is_no_obstacle(tmp_path: Path) -> None:
     assert here.wait([TICKETS], timeout_seconds=5) == (TICKETS, "")
     here.close()
     there.close()
+
+
+def test_the_folder_goes_with_the_last_and_comes_with_the_next(tmp_path: Path) -> None:
+    """Of a long path it lay in the temporary folder for ever."""
+    first, second = (DatagramSignals(tmp_path / ("deep" * 30)) for _ in range(2))
+    first.wait([TICKETS], timeout_seconds=0)
+    second.close()
+    assert first.folder.exists()
+    first.close()
+    assert not first.folder.exists()
+    third, fourth = (DatagramSignals(tmp_path / ("deep" * 30)) for _ in range(2))
+    third.close()
+    fourth.wait([TICKETS], timeout_seconds=0)
+    fourth.announce(TICKETS)
+    assert fourth.wait([TICKETS], timeout_seconds=5) == (TICKETS, "")
+    fourth.close()
+
+
+def test_whoever_comes_while_others_leave_is_heard(tmp_path: Path) -> None:
+    def come_and_go(_: int) -> list[tuple[str, str] | None]:
+        heard = []
+        for _ in range(200):
+            signals = DatagramSignals(tmp_path / "signals")
+            signals.wait([TICKETS], timeout_seconds=0)
+            signals.announce(TICKETS)
+            heard.append(signals.wait([TICKETS], timeout_seconds=5))
+            signals.close()
+        return heard
+
+    with ThreadPoolExecutor(4) as threads:
+        heard = [each for some in threads.map(come_and_go, range(4)) for each in some]
+    assert heard == [(TICKETS, "")] * 800
+    assert not (tmp_path / "signals").exists()
