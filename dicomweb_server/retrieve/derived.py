@@ -131,10 +131,10 @@ class Derived:
     def _entries(self) -> Iterator[tuple[float, int, Path]]:
         """All but the drafts; those go that nobody writes to."""
         for path in self._folder.glob("??/*"):
-            if path.suffix:
-                self._forget_draft(path)
-                continue
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(FileNotFoundError, ValueError):  # gone, or not one of ours
+                if path.suffix:
+                    self._forget_draft(path)
+                    continue
                 facts = path.stat()
                 yield facts.st_mtime, facts.st_size, path
 

@@ -173,7 +173,7 @@ def test_a_download_breaks_with_the_server_and_leaves_nothing_behind(tmp_path: P
         with zipfile.ZipFile(BytesIO(archive.content)) as found:
             assert (found.testzip(), len(found.namelist())) == (None, 40)
         assert held_files(again) == before
-        assert [path for path in (again.data / "derived").glob("??/*") if path.suffix] == []
+        assert [path for path in (again.data / "derived").glob("*/*") if path.suffix] == []
         assert again.cli("verify").returncode == 0
 
 
