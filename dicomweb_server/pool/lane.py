@@ -29,6 +29,7 @@ class Call:
     worker: Worker | None = None
     """The process that is at it."""
     entered: float = field(default_factory=time.monotonic)
+    """Since when it waits."""
 
     @property
     def about(self) -> str | None:

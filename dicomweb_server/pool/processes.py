@@ -165,6 +165,7 @@ class ProcessPool:
         self._suspect(call)
         if not self._slow.put_if_free(call):
             self._drop(call)
+            call.entered = time.monotonic()
             self._slow.put(call)
 
     def _begin_slow(self, call: Call) -> None:

@@ -57,6 +57,20 @@ async def test_what_finds_the_slow_lane_full_begins_again(pool: ProcessPool, tmp
     await asyncio.gather(*hanging)
 
 
+async def test_what_has_to_begin_again_has_not_waited_while_it_worked() -> None:
+    """It was told to come again because too many wait."""
+    pool = ProcessPool(processes=1, seconds=0.6, patience=0.2)
+    await pool.run(work.own_pid)
+    first = asyncio.ensure_future(pool.run(work.several_of, "first", 12, 0.2))
+    await asyncio.sleep(0.3)
+    await pool.run(work.double, 1)
+    second = asyncio.ensure_future(pool.run(work.several_of, "second", 10, 0.2))
+    await asyncio.sleep(1.6)
+    await pool.run(work.double, 1)
+    assert list(await asyncio.gather(first, second)) == [12, 10]
+    pool.close()
+
+
 async def test_what_was_slow_does_not_come_into_the_way_again(pool: ProcessPool) -> None:
     first = [asyncio.ensure_future(pool.run(work.take, "slow", 2 * PATIENCE)) for _ in range(3)]
     await asyncio.gather(*first)

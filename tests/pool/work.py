@@ -68,6 +68,10 @@ def several(images: int, seconds: float) -> int:
     return images
 
 
+def several_of(name: str, images: int, seconds: float) -> int:
+    return several(images, seconds)
+
+
 def eat(size: int) -> int:
     import numpy as np  # the others start quickly
 
