@@ -11,12 +11,14 @@ import hashlib
 import os
 import select
 import socket
+import stat
 import tempfile
 import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from dicomweb_server.model.errors import BackendFailed
 from dicomweb_server.signals.base import Signals
 
 LONGEST_PATH = 100
@@ -27,11 +29,13 @@ LONGEST_MESSAGE = 1024
 class DatagramSignals:
     """``folder`` is shared by all processes of one server. Each waiting thread has a socket of its own.
 
-    The folder goes with the last who closes, and comes again with the next who waits.
+    The folder goes with the last who closes, and comes again with the next who waits. Raises BackendFailed when it lies
+    where all may write and somebody else has made it.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = _short(folder)
+        self._in_public = self.folder != folder
         self._make_folder()
         self._sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
         self._listening = threading.local()
@@ -95,8 +99,11 @@ class DatagramSignals:
                 self._make_folder()
 
     def _make_folder(self) -> None:
-        with contextlib.suppress(FileExistsError):
+        try:
             self.folder.mkdir(mode=0o700, parents=True)
+        except FileExistsError:
+            if self._in_public:
+                _check_own(self.folder)
 
 
 def _short(folder: Path) -> Path:
@@ -105,6 +112,15 @@ def _short(folder: Path) -> Path:
         return folder
     digest = hashlib.sha256(os.fsencode(folder.absolute())).hexdigest()[:16]
     return Path(tempfile.gettempdir()) / f"dicomweb-{os.getuid()}-{digest}"
+
+
+def _check_own(folder: Path) -> None:
+    try:
+        found = folder.lstat()
+    except FileNotFoundError:  # its last one has left
+        return
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
+        raise BackendFailed(f"{folder} is there already and not a folder of this user alone; remove it")
 
 
 _: type[Signals] = DatagramSignals

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from dicomweb_server.model.errors import BackendFailed
 from dicomweb_server.signals.base import CHANGED, TICKETS, Signals
 from dicomweb_server.signals.datagram import DatagramSignals
 from dicomweb_server.signals.memory import MemorySignals
@@ -134,3 +135,23 @@ def test_whoever_comes_while_others_leave_is_heard(tmp_path: Path) -> None:
         heard = [each for some in threads.map(come_and_go, range(4)) for each in some]
     assert heard == [(TICKETS, "")] * 800
     assert not (tmp_path / "signals").exists()
+
+
+@pytest.mark.parametrize("theirs", ["a link", "open to all"])
+def test_a_folder_that_others_made_where_all_may_write_is_not_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, theirs: str
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    far = tmp_path / ("long" * 40) / "signals"
+    signals = DatagramSignals(far)
+    place = signals.folder
+    signals.close()
+    assert place.parent == tmp_path
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir(mode=0o700)
+    if theirs == "a link":
+        place.symlink_to(elsewhere)
+    else:
+        elsewhere.rename(place).chmod(0o777)
+    with pytest.raises(BackendFailed, match="not a folder of this user alone"):
+        DatagramSignals(far)
