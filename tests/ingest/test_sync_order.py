@@ -35,10 +35,10 @@ def at(calls: list[str], pattern: str, after: int = -1) -> int:
 
 
 def test_the_answer_comes_after_everything_is_synced(calls: list[str]) -> None:
-    file_synced = at(calls, r"fsync\(\d+</objects/.staging/[0-9a-f]+.part>")
-    linked = at(calls, rf"link(at)?\(.*/objects/{OBJECT}", file_synced)
+    linked = at(calls, rf"link(at)?\(.*/objects/{OBJECT}")
+    file_synced = at(calls, rf"fsync\(\d+</objects/{OBJECT}>", linked)
     folders = [
-        at(calls, rf"fsync\(\d+</objects{folder}>", linked)
+        at(calls, rf"fsync\(\d+</objects{folder}>", file_synced)
         for folder in (f"/instances/{STUDY}/{SERIES}", f"/instances/{STUDY}", "/instances", "")
     ]
     row_written = at(calls, r"pwrite64\(\d+</catalog.sqlite-wal>", max(folders))
@@ -49,9 +49,9 @@ def test_the_answer_comes_after_everything_is_synced(calls: list[str]) -> None:
 
 
 def test_no_row_speaks_of_an_object_that_is_not_synced_yet(calls: list[str]) -> None:
-    file_synced = at(calls, r"fsync\(\d+</objects/.staging/[0-9a-f]+.part>")
-    folders_synced = at(calls, r"fsync\(\d+</objects>", file_synced)
-    assert not [call for call in calls[file_synced:folders_synced] if "catalog.sqlite-wal" in call]
+    linked = at(calls, rf"link(at)?\(.*/objects/{OBJECT}")
+    folders_synced = at(calls, r"fsync\(\d+</objects>", at(calls, rf"fsync\(\d+</objects/{OBJECT}>", linked))
+    assert not [call for call in calls[linked:folders_synced] if "catalog.sqlite-wal" in call]
 
 
 def test_nothing_is_written_to_the_catalog_between_its_sync_and_the_answer(calls: list[str]) -> None:
